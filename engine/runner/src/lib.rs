@@ -1,0 +1,1 @@
+//! The only crate that performs steps.

@@ -1,0 +1,1 @@
+//! The sandbox: a small CRM with its own OAuth 2 server.
