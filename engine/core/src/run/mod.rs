@@ -1,0 +1,11 @@
+//! A run: the fold of its journal. [`Run::apply`] alone decides whether an event is legal, [`decide`] alone decides what happens next.
+
+pub mod decide;
+pub mod document;
+pub mod event;
+pub mod state;
+
+pub use decide::{Command, StartStep, decide};
+pub use document::{RunDocument, Viewer, document};
+pub use event::*;
+pub use state::{IllegalEvent, Phase, Run, SlotState, StepState};
