@@ -1,0 +1,8 @@
+//! What the tests of several crates share: the real things they run against, and ways to see the product from outside.
+//!
+//! Whatever may be missing on a machine is asked for by a function that answers `None` and says which test was left out;
+//! with `ACTAS_REQUIRE=all` it fails instead, so that a continuous build leaves nothing out. Must not use an Actas crate.
+
+pub mod children;
+pub mod need;
+pub mod postgres;
