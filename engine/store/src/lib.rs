@@ -1,1 +1,16 @@
-//! The only crate that speaks SQL.
+//! The only crate that speaks SQL: what must last, on SQLite and PostgreSQL alike.
+//!
+//! Reading: [`Store::reader`] opens the typed reads of one workspace ([`read`]). Writing: a [`Commit`] holds typed operations ([`op::Op`]) and
+//! audit drafts; [`Store::commit`] hands it to the one writer, which puts whatever is waiting into one transaction. Either all of a commit is
+//! durable when it returns, or nothing of it was written. [`system`] is the one place that reads the clock and makes ids.
+
+pub mod op;
+pub mod read;
+pub mod rows;
+pub mod store;
+pub mod system;
+
+pub use op::{Commit, Op};
+pub use read::Reader;
+pub use rows::*;
+pub use store::{CommitError, ReadError, Store, StoreConfig, StoreError};

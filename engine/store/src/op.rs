@@ -1,0 +1,219 @@
+//! What can be written. A [`Commit`] is one promise: all of its operations and audit records, or none.
+
+use actas_core::Time;
+use actas_core::audit;
+use actas_core::ids::{
+    ConnectionId, FlowId, InboxId, RunId, SignInId, SlotName, UserId, WorkerId, WorkspaceId,
+};
+
+use crate::rows::*;
+
+/// Operations that become durable together, with the audit records of what they do.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// In order.
+    pub ops: Vec<Op>,
+    /// Linked into their workspaces' chains last before the commit.
+    pub audit: Vec<audit::Draft>,
+}
+
+/// One typed write. Each says what it expects to find; if it does not, the whole commit is refused with [`crate::CommitError::Conflict`].
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// A new workspace.
+    AddWorkspace {
+        workspace: WorkspaceId,
+        name: String,
+        at: Time,
+    },
+    /// A new user; the login must be free.
+    AddUser {
+        workspace: WorkspaceId,
+        user: UserRow,
+    },
+    /// Everything of a user but id and login.
+    ChangeUser {
+        workspace: WorkspaceId,
+        user: UserRow,
+    },
+    /// A new session.
+    AddSession(SessionRow),
+    /// Ends a session; fine if it is gone already.
+    EndSession { hash: String },
+    /// A new one-time link.
+    AddLoginLink(LoginLinkRow),
+    /// Uses a one-time link up: it must be there and not have ended.
+    UseLoginLink { hash: String, now: Time },
+    /// A new API token.
+    AddToken(TokenRow),
+    /// Revokes a token; it must be there.
+    RevokeToken {
+        workspace: WorkspaceId,
+        hash: String,
+    },
+
+    /// A new flow; the name must be free.
+    AddFlow {
+        workspace: WorkspaceId,
+        flow: FlowRow,
+    },
+    /// Title, stopped, runners of a flow.
+    ChangeFlow {
+        workspace: WorkspaceId,
+        flow: FlowRow,
+    },
+    /// Saves a draft; the stored revision must be `draft.revision - 1` (no row counts as 0).
+    PutDraft {
+        workspace: WorkspaceId,
+        draft: DraftRow,
+    },
+    /// Sets one author's build-time value for a slot.
+    PutBuildValue {
+        workspace: WorkspaceId,
+        value: BuildValueRow,
+    },
+    /// Drops build-time values of a flow: one author's, or everybody's.
+    DropBuildValues {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        user: Option<UserId>,
+    },
+    /// A new version: its number must be the flow's last + 1 (which is raised), or 0 for a snapshot.
+    AddVersion {
+        workspace: WorkspaceId,
+        version: VersionRow,
+    },
+    /// Stores a manifest unless it is stored.
+    KeepManifest {
+        workspace: WorkspaceId,
+        manifest: ManifestRow,
+    },
+
+    /// A new app client; name free within the app; if default, the others no longer are.
+    AddClient {
+        workspace: WorkspaceId,
+        client: ClientRow,
+    },
+    /// Everything of a client but id and app.
+    ChangeClient {
+        workspace: WorkspaceId,
+        client: ClientRow,
+    },
+    /// A new connection.
+    AddConnection {
+        workspace: WorkspaceId,
+        connection: ConnectionRow,
+    },
+    /// Everything of a connection but its id, kind and owner; its `token_version` must be `expect` (then `connection.token_version` is stored).
+    ChangeConnection {
+        workspace: WorkspaceId,
+        connection: ConnectionRow,
+        expect: i64,
+    },
+    /// Takes the right to refresh: nobody else may hold it now, and the token version must be `expect`.
+    LeaseRefresh {
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+        worker: WorkerId,
+        until: Time,
+        now: Time,
+        expect: i64,
+    },
+    /// Gives the right back, if still held by this worker.
+    ReleaseRefresh {
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+        worker: WorkerId,
+    },
+    /// Notes that a connection was used; coarse, no fence.
+    TouchConnection {
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+        at: Time,
+    },
+    /// Removes a connection with its secrets and grants; it must be there.
+    DeleteConnection {
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+    },
+    /// Stores a sealed secret, replacing an older version of the same field.
+    PutSecret {
+        workspace: WorkspaceId,
+        secret: SecretRow,
+    },
+    /// Removes all secrets of an owner (a connection's or client's id).
+    DropSecrets {
+        workspace: WorkspaceId,
+        owner: String,
+    },
+    /// Stores what a person agreed to, replacing what stood there.
+    PutGrant {
+        workspace: WorkspaceId,
+        grant: GrantRow,
+    },
+    /// The key-check value of a new store; there must be none.
+    SetKeyCheck { kek_id: String, check: Vec<u8> },
+
+    /// A new sign-in.
+    AddSignIn {
+        workspace: WorkspaceId,
+        sign_in: SignInRow,
+    },
+    /// Moves a sign-in on; it must stand in one of `from`.
+    MoveSignIn {
+        workspace: WorkspaceId,
+        sign_in: SignInId,
+        from: Vec<SignInState>,
+        to: SignInState,
+    },
+    /// Closes what is left open for a run that ended, or for one of its slots.
+    CloseSignIns {
+        workspace: WorkspaceId,
+        run: RunId,
+        slot: Option<SlotName>,
+    },
+    /// A new attempt.
+    AddAttempt {
+        workspace: WorkspaceId,
+        attempt: AttemptRow,
+    },
+    /// Uses an attempt up: it must be unused and not have ended.
+    UseAttempt {
+        workspace: WorkspaceId,
+        state_hash: String,
+        now: Time,
+    },
+
+    /// A new run with the first row of its journal, born claimed; with an idempotency key, that key must be free.
+    AddRun {
+        run: RunRow,
+        journal: JournalRow,
+        idempotency: Option<IdempotencyRow>,
+    },
+    /// The next journal row of a run and its new state. The run must not have ended and must still be held under `epoch`.
+    Append {
+        workspace: WorkspaceId,
+        epoch: i64,
+        journal: JournalRow,
+        state: String,
+        due_at: Option<Time>,
+        ended_at: Option<Time>,
+        release: bool,
+    },
+    /// Gives a run up without a journal row (graceful stop, or nothing to do); fenced by `epoch`. Fine if it is not held under it any more.
+    Release {
+        workspace: WorkspaceId,
+        run: RunId,
+        epoch: i64,
+    },
+    /// Something from outside for a run that has not ended.
+    PutInbox {
+        workspace: WorkspaceId,
+        inbox: InboxRow,
+    },
+    /// Deletes an inbox row that became an event (or meant nothing); it must be there.
+    TakeInbox {
+        workspace: WorkspaceId,
+        inbox: InboxId,
+    },
+}
