@@ -87,6 +87,20 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Shared,
+        Self::Invoker,
+        Self::Approver,
+        Self::Owner,
+        Self::BuildTime,
+    ];
+
+    /// The one of a name that [`Self::as_str`] gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// The name answers and audit records use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,6 +124,14 @@ pub enum ConnectionKind {
 }
 
 impl ConnectionKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Shared, Self::Personal];
+
+    /// The one of a name that [`Self::as_str`] gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// The name answers use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -169,6 +191,22 @@ pub enum AskReason {
 }
 
 impl AskReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Missing,
+        Self::Expired,
+        Self::Revoked,
+        Self::Disconnected,
+        Self::Scopes,
+        Self::Consent,
+        Self::Declined,
+    ];
+
+    /// The one of a name that [`Self::as_str`] gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// The name answers use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -205,6 +243,17 @@ pub enum Ending {
     Failed,
     /// Somebody cancelled it.
     Cancelled,
+}
+
+impl Ending {
+    /// The name answers and the store use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// One thing that happened.

@@ -1,4 +1,21 @@
 //! The audit record and its chain (`actas/audit/1`): who, as whom, through which entry point, did what to which thing, with what outcome.
+//!
+//! A [`Draft`] says what happened; [`link`] makes it the next [`Record`] of its workspace's chain and sets apart what is [`Personal`];
+//! [`Verifier`] walks a chain and names the first record that is not as it was written; [`view`] is what people and programs are shown.
+//! A record never holds payloads or secrets, and no value of a person: only a salted commitment to it, so that the value can be erased
+//! and the chain still verifies.
+
+mod personal;
+mod record;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod view;
+
+pub use personal::{Commitments, Field, Personal, Salt};
+pub use record::{ActorKind, FORMAT, GENESIS, MAX_RECORD_BYTES, Record, link};
+pub use verify::{Broken, Verifier};
+pub use view::view;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,346 @@
+//! The chain against everything that may be done to it behind its back.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where it finds nothing")]
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+
+fn draft(n: u128) -> Draft {
+    Draft {
+        workspace: WorkspaceId::from_bits(1),
+        at: Time(1_795_180_000_000_000),
+        actor: Actor::User {
+            id: UserId::from_bits(n),
+            login: "ana".into(),
+        },
+        person: Some((UserId::from_bits(n), "ana".into())),
+        connection: Some(ConnectionId::from_bits(n)),
+        account: Some("ana@sandbox".into()),
+        rule: Some(Rule::Invoker),
+        record: Some(("Opportunity".into(), format!("op_{n}"))),
+        entry: "cli".into(),
+        action: "step.succeeded".into(),
+        object: Object {
+            kind: "run".into(),
+            id: RunId::from_bits(n).to_string(),
+            version: Some("3".into()),
+        },
+        flow: Some("new-opportunity".into()),
+        run: Some(RunId::from_bits(n)),
+        step: Some("create".into()),
+        outcome: "ok".into(),
+        reason: None,
+        ip: Some("127.0.0.1".into()),
+        agent: None,
+    }
+}
+
+type Chain = Vec<(Record, Vec<Personal>)>;
+
+fn chain(length: u64) -> Chain {
+    let mut byte = 0;
+    let mut salt = || {
+        byte += 1;
+        [byte; 16]
+    };
+    let mut prev = GENESIS;
+    (1..=length)
+        .map(|seq| {
+            let linked = link(&draft(seq.into()), seq, prev, &mut salt);
+            prev = linked.0.hash;
+            linked
+        })
+        .collect()
+}
+
+fn verify(chain: &Chain) -> Result<Verifier, Broken> {
+    let mut verifier = Verifier::new(WorkspaceId::from_bits(1));
+    for (record, personal) in chain {
+        verifier.push(record, personal)?;
+    }
+    Ok(verifier)
+}
+
+fn check(tamper: impl FnOnce(&mut Chain), expect: Expect) {
+    let mut chain = chain(5);
+    assert!(verify(&chain).is_ok(), "the chain was right before");
+    tamper(&mut chain);
+    let found = verify(&chain).map_or_else(|broken| broken.to_string(), |_| "right".into());
+    expect.assert_eq(&found);
+}
+
+#[test]
+fn an_edited_record_is_named() {
+    check(
+        |c| c[2].0.outcome = "refused".into(),
+        expect!["record 3 was altered: its fields do not give its hash"],
+    );
+}
+
+#[test]
+fn an_edited_record_with_a_new_hash_is_found_by_the_next_one() {
+    check(
+        |c| {
+            c[2].0.outcome = "refused".into();
+            c[2].0.hash = c[2].0.computed_hash();
+        },
+        expect![
+            "record 4 was not written behind record 3 as that now is (one of the two was replaced)"
+        ],
+    );
+}
+
+#[test]
+fn a_deleted_record_is_named() {
+    check(
+        |c| drop(c.remove(2)),
+        expect!["record 3 is missing: after 2 comes 4 (it was deleted)"],
+    );
+    check(
+        |c| drop(c.remove(0)),
+        expect!["record 1 is missing: after 0 comes 2 (it was deleted)"],
+    );
+}
+
+#[test]
+fn an_inserted_record_is_named() {
+    check(
+        |c| c.insert(3, c[2].clone()),
+        expect!["record 3 stands behind record 3 (it was inserted or the order changed)"],
+    );
+}
+
+#[test]
+fn swapped_records_are_found_also_when_their_numbers_are_swapped_back() {
+    check(
+        |c| c.swap(1, 2),
+        expect!["record 2 is missing: after 1 comes 3 (it was deleted)"],
+    );
+    check(
+        |c| {
+            c.swap(1, 2);
+            (c[1].0.seq, c[2].0.seq) = (2, 3);
+        },
+        expect!["record 2 was altered: its fields do not give its hash"],
+    );
+}
+
+#[test]
+fn a_record_of_another_workspace_is_named() {
+    check(
+        |c| c[1].0.workspace = WorkspaceId::from_bits(2),
+        expect!["record 2 belongs to the chain of another workspace"],
+    );
+}
+
+#[test]
+fn altered_added_and_exchanged_side_values_are_named() {
+    check(
+        |c| c[1].1[0].value = "ben".into(),
+        expect!["record 2 has another personal value `actor` than when it was written"],
+    );
+    check(
+        |c| c[1].1[2].salt = [9; 16],
+        expect!["record 2 has another personal value `account` than when it was written"],
+    );
+    check(
+        |c| {
+            let (left, right) = c.split_at_mut(2);
+            std::mem::swap(&mut left[1].1, &mut right[0].1);
+        },
+        expect!["record 2 has another personal value `actor` than when it was written"],
+    );
+    check(
+        |c| {
+            c[1].1.push(Personal {
+                field: Field::Agent,
+                salt: [0; 16],
+                value: "curl".into(),
+            });
+        },
+        expect!["record 2 never had a personal value `agent` (it was added)"],
+    );
+    check(
+        |c| {
+            let again = c[1].1[0].clone();
+            c[1].1.push(again);
+        },
+        expect!["record 2 has two personal values `actor`"],
+    );
+}
+
+#[test]
+fn erased_personal_values_leave_the_chain_right_and_are_counted() {
+    let mut chain = chain(5);
+    chain[1].1.clear();
+    chain[3].1.retain(|kept| kept.field != Field::Account);
+    assert_eq!(verify(&chain).unwrap().erased(), 5);
+}
+
+#[test]
+fn a_tail_that_was_cut_off_is_seen_against_the_head() {
+    let chain = chain(5);
+    let head = chain[4].0.hash;
+    let cut = verify(&chain[..3].to_vec()).unwrap();
+    expect![
+        "record 4 is missing: the chain ends here and should end with 5 (the tail was cut off)"
+    ]
+    .assert_eq(&cut.check_head(5, head).unwrap_err().to_string());
+    assert_eq!(verify(&chain).unwrap().check_head(5, head), Ok(()));
+    expect!["record 5 is not the one that the head names (it was replaced)"].assert_eq(
+        &verify(&chain)
+            .unwrap()
+            .check_head(5, GENESIS)
+            .unwrap_err()
+            .to_string(),
+    );
+    expect!["record 5 is not known: the chain should end with 4 (it was added)"].assert_eq(
+        &verify(&chain)
+            .unwrap()
+            .check_head(4, chain[3].0.hash)
+            .unwrap_err()
+            .to_string(),
+    );
+}
+
+#[test]
+fn verification_may_begin_at_a_checkpoint() {
+    let chain = chain(5);
+    let mut verifier = Verifier::after(WorkspaceId::from_bits(1), 3, chain[2].0.hash);
+    for (record, personal) in &chain[3..] {
+        verifier.push(record, personal).unwrap();
+    }
+    assert_eq!(verifier.head(), (5, chain[4].0.hash));
+}
+
+#[test]
+fn the_format_is_fixed_to_the_byte() {
+    let (record, _) = chain(1).remove(0);
+    expect!["0be09aebc627e6739fcd3fab58cbb951e1de5d8fbf78fcf067fac166fa1bad8f"]
+        .assert_eq(&hex::encode(record.hash));
+}
+
+#[test]
+fn a_record_never_exceeds_its_limit_and_shortens_instead() {
+    let long = "ä".repeat(9_000);
+    let mut draft = draft(1);
+    draft.actor = Actor::User {
+        id: UserId::from_bits(1),
+        login: long.clone(),
+    };
+    draft.person = Some((UserId::from_bits(1), long.clone()));
+    draft.account = Some(long.clone());
+    draft.record = Some((long.clone(), long.clone()));
+    draft.object = Object {
+        kind: long.clone(),
+        id: long.clone(),
+        version: Some(long.clone()),
+    };
+    for field in [&mut draft.entry, &mut draft.action, &mut draft.outcome] {
+        field.clone_from(&long);
+    }
+    for field in [
+        &mut draft.flow,
+        &mut draft.step,
+        &mut draft.reason,
+        &mut draft.ip,
+        &mut draft.agent,
+    ] {
+        *field = Some(long.clone());
+    }
+    let (record, personal) = link(&draft, u64::MAX, [255; 32], &mut || [7; 16]);
+    assert!(record.canonical().len() <= MAX_RECORD_BYTES);
+    assert!(personal.iter().all(|kept| kept.value.len() <= 256));
+    assert!(record.step.unwrap().ends_with("ä…"));
+}
+
+#[test]
+fn neither_record_nor_commitments_hold_a_personal_value() {
+    let (record, _) = chain(1).remove(0);
+    let text = serde_json::to_string(&record).unwrap();
+    for value in ["ana", "127.0.0.1"] {
+        assert!(!text.contains(value), "{value} in {text}");
+    }
+}
+
+#[test]
+fn a_record_and_its_commitments_are_read_back_as_they_were() {
+    for (record, personal) in chain(2) {
+        let text = serde_json::to_string(&(&record, &personal)).unwrap();
+        let again: (Record, Vec<Personal>) = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, (record.clone(), personal));
+        let commitments: Commitments = record.commitments.to_string().parse().unwrap();
+        assert_eq!(commitments, record.commitments);
+    }
+    assert!("actor:12".parse::<Commitments>().is_err());
+}
+
+#[test]
+fn the_view_shows_what_was_done_and_names_what_was_erased() {
+    let (record, mut personal) = chain(1).remove(0);
+    personal.retain(|kept| kept.field != Field::Ip);
+    expect![[r#"
+        {
+          "account": "ana@sandbox",
+          "action": "step.succeeded",
+          "actor": {
+            "id": "usr_00000000000000000000000001",
+            "login": "ana",
+            "type": "user"
+          },
+          "agent": null,
+          "at": "2026-11-20T13:06:40.000000Z",
+          "connection": "con_00000000000000000000000001",
+          "entry": "cli",
+          "erased": [
+            "ip"
+          ],
+          "flow": "new-opportunity",
+          "hash": "0be09aebc627e6739fcd3fab58cbb951e1de5d8fbf78fcf067fac166fa1bad8f",
+          "ip": null,
+          "object": {
+            "id": "run_00000000000000000000000001",
+            "type": "run",
+            "version": "3"
+          },
+          "outcome": "ok",
+          "person": {
+            "id": "usr_00000000000000000000000001",
+            "login": "ana"
+          },
+          "prev": "0000000000000000000000000000000000000000000000000000000000000000",
+          "reason": null,
+          "record": {
+            "id": "op_1",
+            "type": "Opportunity"
+          },
+          "rule": "invoker",
+          "run": "run_00000000000000000000000001",
+          "seq": 1,
+          "step": "create"
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&view(&record, &personal)).unwrap());
+}
+
+proptest! {
+    #[test]
+    fn no_change_of_any_stored_byte_goes_unnoticed(place in 0usize..5, at in any::<prop::sample::Index>(), flip in 1u8..=255) {
+        let mut chain = chain(5);
+        let mut text = serde_json::to_vec(&chain[place]).unwrap();
+        let at = at.index(text.len());
+        text[at] ^= flip;
+        // What can no longer be read is noticed by whoever reads it.
+        if let Ok(changed) = serde_json::from_slice::<(Record, Vec<Personal>)>(&text) {
+            let same = changed == chain[place];
+            chain[place] = changed;
+            let found = verify(&chain).map(drop);
+            prop_assert_eq!(found.is_ok(), same);
+            if let Err(broken) = found {
+                let named = broken.seq;
+                prop_assert!(named >= 1 && named <= place as u64 + 2, "{}", broken);
+            }
+        }
+    }
+}
