@@ -7,6 +7,7 @@ use crate::app::Apps;
 use crate::app::{Effect, Manifest, Module};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Condition, Template};
+use crate::flow::index::Index;
 use crate::flow::{Flow, Slot, Step};
 use crate::ids::{SlotName, StepId, StepPath};
 
@@ -21,6 +22,8 @@ pub struct Plan {
     pub outputs: Vec<(String, Template)>,
     /// Slot by slot: where it is used.
     pub slots: Vec<PlanSlot>,
+    /// What runs look up again and again; made by [`Plan::assemble`].
+    pub index: Index,
 }
 
 /// A step ready to run.
@@ -38,10 +41,12 @@ pub struct PlanStep {
     pub module: Arc<Module>,
     /// The steps that must have ended before, by number.
     pub needs: Vec<usize>,
-    /// Of those, the ones its condition asks of in a way that survives their being skipped (`is defined`, `always()`, `failure()`).
+    /// Its `if`.
     pub condition: Option<Condition>,
-    /// True if a skipped step among its needs does not skip it.
-    pub survives_skips: bool,
+    /// Of its needs, by number, those whose being skipped does not skip it, because its condition asks `is defined` of them.
+    pub guarded: Vec<usize>,
+    /// True if its condition uses `always()` or `failure()`: then no skipped need skips it, and it runs also when the run is failing.
+    pub asks_of_failure: bool,
     /// The input.
     pub with: Template,
     /// What happens when it is interrupted.
@@ -82,8 +87,30 @@ impl Plan {
         todo!("written by the language engineer")
     }
 
+    /// Puts the compiled parts together and makes their index.
+    pub fn assemble(
+        flow: Flow,
+        steps: Vec<PlanStep>,
+        outputs: Vec<(String, Template)>,
+        slots: Vec<PlanSlot>,
+    ) -> Self {
+        let index = Index::of(&steps, &slots);
+        Self {
+            flow,
+            steps,
+            outputs,
+            slots,
+            index,
+        }
+    }
+
     /// A step's number.
     pub fn step(&self, path: &StepPath) -> Option<usize> {
-        self.steps.iter().position(|s| s.path == *path)
+        self.index.step(path)
+    }
+
+    /// A slot's number.
+    pub fn slot(&self, name: &SlotName) -> Option<usize> {
+        self.index.slot(name)
     }
 }

@@ -1,5 +1,7 @@
 //! What happens next. Nothing here performs anything.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::StepError;
@@ -25,7 +27,7 @@ pub enum Command {
         /// How.
         ending: Ending,
         /// What it gives back.
-        outputs: Value,
+        outputs: Arc<Value>,
         /// Why it failed.
         error: Option<StepError>,
     },

@@ -1,5 +1,7 @@
 //! What happened in a run, in order: the only truth about it. One journal row holds the events of one commit.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,6 +39,10 @@ pub struct Person {
     pub roles: Vec<String>,
 }
 
+fn is_null(value: &Arc<Value>) -> bool {
+    value.is_null()
+}
+
 /// How a run began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Created {
@@ -61,11 +67,11 @@ pub struct Created {
     pub invoker: Person,
     /// The way it came in.
     pub entry: Entry,
-    /// What it was given, defaults filled in.
-    pub inputs: Value,
+    /// What it was given, defaults filled in. Shared, as all values of a run are, so that nothing copies them.
+    pub inputs: Arc<Value>,
     /// Workspace values as they were.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub vars: Value,
+    #[serde(default, skip_serializing_if = "is_null")]
+    pub vars: Arc<Value>,
     /// When.
     pub at: Time,
 }
@@ -278,7 +284,7 @@ pub enum Event {
         /// The attempt that did it.
         attempt: u32,
         /// What it gave.
-        output: Value,
+        output: Arc<Value>,
         /// As which account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         acted_as: Option<ActedAs>,
@@ -376,8 +382,8 @@ pub enum Event {
         /// How.
         ending: Ending,
         /// What it gives back.
-        #[serde(default, skip_serializing_if = "Value::is_null")]
-        outputs: Value,
+        #[serde(default, skip_serializing_if = "is_null")]
+        outputs: Arc<Value>,
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<StepError>,

@@ -50,7 +50,7 @@ pub enum Phase {
         /// How.
         ending: Ending,
         /// What it gave back.
-        outputs: Value,
+        outputs: Arc<Value>,
         /// Why it failed.
         error: Option<StepError>,
         /// When.
