@@ -241,6 +241,28 @@ impl Reader {
         todo!("written by the store engineer")
     }
 
+    /// Connections of either kind that one app client has to one account at the provider.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn connections_of_subject(
+        &self,
+        client: &ClientId,
+        subject: &str,
+    ) -> Read<Vec<ConnectionRow>> {
+        let _ = (&self.store, &self.store.inner, client, subject);
+        todo!("written by the store engineer")
+    }
+
+    /// Connections that belong to one run only.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn connections_of_run(&self, run: &RunId) -> Read<Vec<ConnectionRow>> {
+        let _ = (&self.store, &self.store.inner, run);
+        todo!("written by the store engineer")
+    }
+
     /// A sealed secret.
     ///
     /// # Errors

@@ -384,6 +384,8 @@ pub struct AttemptRow {
     pub sign_in: Option<SignInId>,
     /// The connection that is renewed from the list.
     pub reconnect: Option<ConnectionId>,
+    /// What a connection made from the list is to become, as JSON.
+    pub target: Option<String>,
     /// The person who pressed the button.
     pub user: UserId,
     /// SHA-256 of that browser's session, hex: the callback must come with the same.
