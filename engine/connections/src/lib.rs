@@ -1,1 +1,27 @@
-//! The only crate that sees a secret in clear.
+//! The only crate that sees a secret in clear: whose credential a step may use, and how a person gives one.
+//!
+//! The runner asks [`Connections::resolve`] which connection fills a slot, and [`Connections::credential`] for the credential at the point
+//! of use. The server shows a sign-in with [`Connections::view`], begins it with [`Connections::begin`] and ends it with
+//! [`Connections::callback`]. Secrets lie in the store sealed by the [`vault`]; they leave this crate only inside a
+//! [`actas_egress::Credential`], and never in an error, a log line or an audit record.
+
+mod ask;
+mod config;
+mod connections;
+mod errors;
+mod forget;
+mod page;
+mod pending;
+mod surface;
+mod usage;
+mod who;
+
+pub use ask::{Resolution, SlotAsk};
+pub use config::{ConnectionsConfig, KeySource};
+pub use connections::Connections;
+pub use errors::{CallbackError, ConnectionsError, OpenError, SignInError, UseError};
+pub use page::{Candidate, Finished, ScopeView, SignInView};
+pub use pending::{ConnectKind, ConnectTarget};
+pub use surface::Surface;
+pub use usage::{Usable, Use};
+pub use who::Who;

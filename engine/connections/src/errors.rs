@@ -1,0 +1,217 @@
+//! What can go wrong, with a stable code each. No message holds a secret, a parameter of a request or a provider's body.
+
+use actas_core::StepError;
+use actas_core::run::AskReason;
+use actas_store::{CommitError, ReadError};
+
+/// Why this crate refuses to start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no key.
+    #[error("vault key is missing: {0}")]
+    KeyMissing(String),
+    /// It is not a key.
+    #[error("vault key is not usable: {0}")]
+    KeyBad(String),
+    /// It is another key than the one the store was written with.
+    #[error(
+        "vault key is another one than this store was written with (store: {store}, given: {given}): give the old key back"
+    )]
+    KeyWrong {
+        /// The id of the store's key.
+        store: String,
+        /// The id of the given one.
+        given: String,
+    },
+    /// The public address cannot serve as one.
+    #[error("public address cannot be used: {0}")]
+    PublicUrl(String),
+    /// The store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Why something could not be looked up or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionsError {
+    /// There is no such connection, or it is not theirs: from outside the two look alike.
+    #[error("there is no such connection")]
+    NotFound,
+    /// The flow's parent connection was deleted.
+    #[error("parent connection of slot `{0}` was deleted: publish the flow with another one")]
+    ParentGone(String),
+    /// The app client is gone or incomplete.
+    #[error("app client cannot be used: {0}")]
+    Client(String),
+    /// A sealed secret is not what was sealed there.
+    #[error("stored secret of {0} is not the one that was sealed there")]
+    Integrity(String),
+    /// The store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl ConnectionsError {
+    /// A stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::ParentGone(_) => "parent_deleted",
+            Self::Client(_) => "app_client_unusable",
+            Self::Integrity(_) => "vault_integrity",
+            Self::Read(_) | Self::Commit(_) => "store_unavailable",
+        }
+    }
+}
+
+/// Why a connection cannot be used now.
+#[derive(Debug, thiserror::Error)]
+pub enum UseError {
+    /// Its person has to sign in (again).
+    #[error("sign-in needed: {}", .0.as_str())]
+    SignIn(AskReason),
+    /// It is not the slot's person's; never used.
+    #[error("connection does not belong to the person this step acts for")]
+    NotTheirs,
+    /// It may work later, or needs an operator: what the step fails with.
+    #[error("{0}")]
+    Unavailable(StepError),
+    /// The store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Why a sign-in's page cannot be shown or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// There is no such sign-in.
+    #[error("there is no such sign-in")]
+    NotFound,
+    /// It asks somebody else. The page says nothing about it.
+    #[error("this sign-in is meant for somebody else")]
+    NotYours,
+    /// It was answered.
+    #[error("this sign-in is done already")]
+    Done,
+    /// Its run ended, or its time is over.
+    #[error("this sign-in is over: its run has ended or its time is up")]
+    Over,
+    /// The connection cannot be taken for it.
+    #[error("this connection cannot be used here: sign in instead")]
+    NotUsable,
+    /// The name is taken.
+    #[error("{0} is taken already: choose another name")]
+    Taken(String),
+    /// The app or its client is not set up for it.
+    #[error("app cannot be signed in to: {0}")]
+    Misconfigured(String),
+    /// The store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl SignInError {
+    /// A stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "sign_in_not_found",
+            Self::NotYours => "sign_in_not_yours",
+            Self::Done => "sign_in_done",
+            Self::Over => "sign_in_over",
+            Self::NotUsable => "connection_not_usable",
+            Self::Taken(_) => "name_taken",
+            Self::Misconfigured(_) => "app_client_unusable",
+            Self::Read(_) | Self::Commit(_) => "store_unavailable",
+        }
+    }
+}
+
+/// Why a provider's answer in the browser led to nothing. The sentence is for the person who sees it and repeats no parameter.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// Nobody is logged in here.
+    #[error("log in first, then start again from the link you were sent")]
+    NoSession,
+    /// A parameter is missing, came twice, or contradicts another.
+    #[error("the app's answer is not complete: start again")]
+    Malformed,
+    /// No such attempt, or of another app client.
+    #[error("this answer belongs to no sign-in that was started here: start again")]
+    UnknownState,
+    /// It was used.
+    #[error("this answer was used already: the sign-in is done or has to be started again")]
+    Used,
+    /// Ten minutes are over.
+    #[error("this took too long: start again")]
+    Expired,
+    /// Somebody else began it.
+    #[error("this sign-in was started by somebody else")]
+    WrongPerson,
+    /// The same person began it in another browser.
+    #[error("this sign-in was started in another browser: go on there, or start again here")]
+    WrongSession,
+    /// RFC 9207: it comes from another provider.
+    #[error("this answer comes from another provider than the one that was asked: start again")]
+    WrongIssuer,
+    /// The person said no at the provider.
+    #[error("the app was not allowed in: the run stays paused, and nothing was done")]
+    Denied,
+    /// The provider said no to us.
+    #[error("the app refused the sign-in: start again, or ask whoever set the app up")]
+    Refused,
+    /// The provider or the way to it is down.
+    #[error("the app does not answer: try again later")]
+    Unavailable,
+    /// Another account than the one this connection is for.
+    #[error(
+        "you signed in as another account than the one this connection is for: sign out at the app and start again"
+    )]
+    OtherAccount,
+    /// The run ended, or its pause's time is over.
+    #[error("the run that asked has ended: nothing was stored")]
+    Over,
+    /// The app client was changed or removed meanwhile.
+    #[error("the app's settings were changed meanwhile: start again")]
+    ClientChanged,
+    /// The store.
+    #[error("the server cannot store it just now: try again")]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error("the server cannot store it just now: try again")]
+    Commit(#[from] CommitError),
+}
+
+impl CallbackError {
+    /// A stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSession => "no_session",
+            Self::Malformed => "callback_malformed",
+            Self::UnknownState => "state_unknown",
+            Self::Used => "state_used",
+            Self::Expired => "state_expired",
+            Self::WrongPerson => "wrong_person",
+            Self::WrongSession => "wrong_browser",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::Denied => "denied",
+            Self::Refused => "provider_refused",
+            Self::Unavailable => "provider_unavailable",
+            Self::OtherAccount => "other_account",
+            Self::Over => "sign_in_over",
+            Self::ClientChanged => "app_client_changed",
+            Self::Read(_) | Self::Commit(_) => "store_unavailable",
+        }
+    }
+}
