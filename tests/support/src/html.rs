@@ -118,15 +118,14 @@ pub fn forms(html: &str) -> Vec<Form> {
                         });
                     }
                     ("input", "button" | "reset") => {}
+                    ("input", "checkbox" | "radio") if !attributes.contains_key("checked") => {}
                     ("input", "checkbox" | "radio") => {
-                        if attributes.contains_key("checked") {
-                            let value = if attributes.contains_key("value") {
-                                value
-                            } else {
-                                "on".into()
-                            };
-                            form.fields.push((field, value));
-                        }
+                        let value = if attributes.contains_key("value") {
+                            value
+                        } else {
+                            "on".into()
+                        };
+                        form.fields.push((field, value));
                     }
                     ("input", _) if !field.is_empty() => form.fields.push((field, value)),
                     ("button", "" | "submit") => {
@@ -190,7 +189,7 @@ pub fn links(html: &str) -> Vec<(String, String)> {
                 }
             }
             Piece::Close(name) if name == "a" => {
-                links.extend(open.take().map(|(label, href)| (squeeze(&label), href)))
+                links.extend(open.take().map(|(label, href)| (squeeze(&label), href)));
             }
             _ => {}
         }

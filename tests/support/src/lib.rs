@@ -12,4 +12,9 @@ pub mod need;
 pub mod node;
 #[cfg(feature = "web")]
 pub mod oidc;
+pub mod pgproxy;
 pub mod postgres;
+pub mod process;
+#[cfg(feature = "web")]
+pub mod sandbox;
+pub mod strace;
