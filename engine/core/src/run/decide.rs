@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::error::StepError;
-use crate::run::event::{Ending, Event};
-use crate::run::state::Run;
+use crate::error::{ErrorKind, StepError};
+use crate::run::event::{Ending, Event, SkipReason};
+use crate::run::progress::Verdict;
+use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
+
+/// How many attempts of one run are under way at most: what bounds the inputs held in memory.
+const PARALLEL: usize = 64;
 
 /// Something for the runner to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Take this event in and record it with the next commit: a skip, a failure found while evaluating, a deadline.
     Record(Event),
-    /// Look a slot's connection up; bind it, or ask its person. By number in the plan.
+    /// Look a slot's connection up; bind it, or ask its person. By number in the plan. Given again until the outcome was applied.
     ResolveSlot(usize),
     /// Perform a step.
     StartStep(StartStep),
@@ -46,8 +50,290 @@ pub struct StartStep {
 
 /// Says what happens next. Commands are independent of one another; after their outcomes were applied it is asked again. Steps that are
 /// `Running` are under way and not started again: after a crash they are `Pending`, because their start was not journaled, except for
-/// `at_most_once` ones, which fail with code `interrupted`.
+/// `at_most_once` ones, which fail with code `interrupted` (see [`Run::interrupted`]).
 pub fn decide(run: &Run, now: Time) -> Vec<Command> {
-    let _ = (run, now);
-    todo!("written by the run engineer")
+    if run.created.is_none() || matches!(run.phase, Phase::Ended { .. }) {
+        return Vec::new();
+    }
+    if run.progress.settled == run.steps.len() {
+        return vec![finish(run)];
+    }
+    let mut decision = Decision {
+        run,
+        now,
+        commands: Vec::new(),
+        room: PARALLEL.saturating_sub(run.progress.running),
+        fails: false,
+        resolving: Vec::new(),
+    };
+    decision.wind_down();
+    if !run.is_closing(now) {
+        decision.pass_deadlines();
+        if run.is_gated() {
+            decision.gate();
+        } else {
+            decision.start();
+        }
+    }
+    let mut commands = decision.commands;
+    if decision.fails {
+        // Nothing new starts once a step has failed, also if that was found out just now.
+        commands.retain(|command| matches!(command, Command::Record(_)));
+    }
+    if commands.is_empty() {
+        commands.push(match run.next_due() {
+            Some(due) if due > now => Command::WaitUntil(due),
+            _ => Command::WaitForOutside,
+        });
+    }
+    commands
+}
+
+struct Decision<'r> {
+    run: &'r Run,
+    now: Time,
+    commands: Vec<Command>,
+    room: usize,
+    fails: bool,
+    resolving: Vec<usize>,
+}
+
+impl Decision<'_> {
+    /// A run that fails or closes skips what has not begun and tries nothing again.
+    fn wind_down(&mut self) {
+        let (run, now) = (self.run, self.now);
+        let closing = run.is_closing(now);
+        if !closing && run.progress.failed == 0 {
+            return;
+        }
+        let goes_on = |step: usize| !closing && run.plan.steps[step].asks_of_failure;
+        if closing || run.progress.plain_pending > 0 {
+            for (step, state) in run.steps.iter().enumerate() {
+                if *state == StepState::Pending && !goes_on(step) {
+                    self.skip(step, SkipReason::RunEnding);
+                }
+            }
+        }
+        for &(_, step) in &run.progress.retrying {
+            if let StepState::Retrying {
+                attempts, error, ..
+            } = &run.steps[step]
+                && !goes_on(step)
+            {
+                let error = if run.has_timed_out(now) {
+                    timed_out(run)
+                } else {
+                    error.clone()
+                };
+                self.fail(step, *attempts, error);
+            }
+        }
+    }
+
+    fn pass_deadlines(&mut self) {
+        for slot in self.run.awaited_slots() {
+            if self
+                .run
+                .deadline(slot)
+                .is_some_and(|until| until <= self.now)
+            {
+                self.commands.push(Command::Record(Event::SlotExpired {
+                    slot: self.run.plan.slots[slot].name.clone(),
+                    at: self.now,
+                }));
+            }
+        }
+    }
+
+    /// Before the first step: all accounts at once, and no effect if one of them will not come.
+    fn gate(&mut self) {
+        let run = self.run;
+        for &slot in &run.progress.gate {
+            match run.slots[slot] {
+                SlotState::Unresolved => self.resolve(slot),
+                SlotState::Expired => {
+                    for &step in &run.plan.slots[slot].used_by {
+                        if run.steps[step] == StepState::Pending {
+                            self.fail(step, 0, nobody_signed_in(run, slot));
+                        }
+                    }
+                }
+                SlotState::Bound(_) | SlotState::Asked { .. } => {}
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let progress = &self.run.progress;
+        let ending = progress.failed > 0;
+        for &(due, step) in &progress.retrying {
+            if due > self.now || self.room == 0 {
+                break;
+            }
+            if !ending || self.run.plan.steps[step].asks_of_failure {
+                self.consider(step);
+            }
+        }
+        for &step in &progress.ready {
+            if self.room == 0 {
+                break;
+            }
+            if !ending || self.run.plan.steps[step].asks_of_failure {
+                self.consider(step);
+            }
+        }
+        let idle = progress.running == 0
+            && progress.ready.is_empty()
+            && progress.parked.is_empty()
+            && progress.retrying.is_empty();
+        if idle && self.commands.is_empty() {
+            for &step in &progress.deferred {
+                self.consider(step);
+            }
+        }
+    }
+
+    /// A step whose needs have ended, or whose next attempt is due.
+    fn consider(&mut self, step: usize) {
+        let run = self.run;
+        let attempts = match &run.steps[step] {
+            StepState::Retrying { attempts, .. } => *attempts,
+            _ => match run.verdict(step) {
+                Verdict::Go => 0,
+                Verdict::Skip(because) => return self.skip(step, because),
+                Verdict::Fault(error) => return self.fail(step, 1, *error),
+            },
+        };
+        if let Some(slot) = run.plan.steps[step].slot {
+            match run.slots[slot] {
+                SlotState::Bound(_) => {}
+                SlotState::Asked { .. } => return,
+                SlotState::Expired => {
+                    return self.fail(step, attempts, nobody_signed_in(run, slot));
+                }
+                SlotState::Unresolved => {
+                    return self.resolve(slot);
+                }
+            }
+        }
+        let attempt = attempts.saturating_add(1);
+        match run.plan.steps[step].with.evaluate(&run.scope(step)) {
+            Ok(input) => {
+                self.room = self.room.saturating_sub(1);
+                self.commands.push(Command::StartStep(StartStep {
+                    step,
+                    attempt,
+                    input,
+                }));
+            }
+            Err(error) => self.fail(step, attempt, error),
+        }
+    }
+
+    fn resolve(&mut self, slot: usize) {
+        if !self.resolving.contains(&slot) {
+            self.resolving.push(slot);
+            self.commands.push(Command::ResolveSlot(slot));
+        }
+    }
+
+    fn skip(&mut self, step: usize, because: SkipReason) {
+        self.commands.push(Command::Record(Event::StepSkipped {
+            step: self.run.plan.steps[step].path.clone(),
+            because,
+            at: self.now,
+        }));
+    }
+
+    fn fail(&mut self, step: usize, attempts: u32, error: StepError) {
+        self.fails = true;
+        let event = self.run.given_up(step, attempts, error, self.now);
+        self.commands.push(Command::Record(event));
+    }
+}
+
+fn finish(run: &Run) -> Command {
+    let failed = |error| Command::Finish {
+        ending: Ending::Failed,
+        outputs: Arc::default(),
+        error: Some(error),
+    };
+    if matches!(run.phase, Phase::Cancelling { .. }) {
+        return Command::Finish {
+            ending: Ending::Cancelled,
+            outputs: Arc::default(),
+            error: None,
+        };
+    }
+    if let Some(first) = run.progress.first_failed {
+        return failed(match &run.steps[first] {
+            StepState::Failed { error, .. } => StepError {
+                step: Some(run.plan.steps[first].path.clone()),
+                ..error.clone()
+            },
+            _ => timed_out(run),
+        });
+    }
+    // Nothing failed and nobody cancelled: only the run's own limit skips steps then.
+    if run.progress.ended_early {
+        return failed(timed_out(run));
+    }
+    match outputs(run) {
+        Ok(outputs) => Command::Finish {
+            ending: Ending::Succeeded,
+            outputs: Arc::new(outputs),
+            error: None,
+        },
+        Err(error) => failed(error),
+    }
+}
+
+/// What the run gives back. An output that names a skipped step is null.
+fn outputs(run: &Run) -> Result<Value, StepError> {
+    let mut outputs = Map::new();
+    if run.plan.outputs.is_empty() {
+        return Ok(Value::Object(outputs));
+    }
+    let reads = run.plan.index.reads(&run.plan);
+    for (number, (name, template)) in run.plan.outputs.iter().enumerate() {
+        let skipped = reads.outputs_unguarded[number]
+            .iter()
+            .any(|&step| matches!(run.steps[step], StepState::Skipped { .. }));
+        let value = if skipped {
+            Value::Null
+        } else {
+            let scope = run.scope_of(reads.outputs[number].iter().copied());
+            template.evaluate(&scope).map_err(|error| StepError {
+                message: format!("output `{name}`: {}", error.message),
+                ..error
+            })?
+        };
+        outputs.insert(name.clone(), value);
+    }
+    Ok(Value::Object(outputs))
+}
+
+fn nobody_signed_in(run: &Run, slot: usize) -> StepError {
+    let slot = &run.plan.slots[slot];
+    StepError::new(
+        ErrorKind::SignInNeeded,
+        format!(
+            "nobody signed in to {} for `{}` before the deadline",
+            slot.slot.app, slot.name
+        ),
+    )
+    .with_code("sign_in_expired")
+    .with_help("connect the account, then run the flow again")
+}
+
+fn timed_out(run: &Run) -> StepError {
+    StepError::new(
+        ErrorKind::Timeout,
+        format!(
+            "the run took longer than its limit of {} s",
+            run.plan.flow.limits.run().as_secs()
+        ),
+    )
+    .with_code("run_timeout")
+    .with_help("raise `limits.run` in the flow, or make its steps quicker")
 }

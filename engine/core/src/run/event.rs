@@ -1,5 +1,6 @@
 //! What happened in a run, in order: the only truth about it. One journal row holds the events of one commit.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -392,9 +393,45 @@ pub enum Event {
     },
 }
 
+/// The event's name and its subject, as messages have it: `step_succeeded create`.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::StepStarted { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepSkipped { step, .. } => write!(f, " {step}"),
+            Self::SlotBound { slot, .. }
+            | Self::SlotAsked { slot, .. }
+            | Self::SlotDeclined { slot, .. }
+            | Self::SlotLost { slot, .. }
+            | Self::SlotExpired { slot, .. } => write!(f, " {slot}"),
+            Self::RunCreated(_) | Self::CancelAsked { .. } | Self::RunEnded { .. } => Ok(()),
+        }
+    }
+}
+
 impl Event {
-    /// False for what lives in memory alone: the start of an attempt that may simply be repeated.
-    /// Whether the start of an attempt is journaled, the caller decides by its effect.
+    /// The name the journal, answers and messages use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RunCreated(_) => "run_created",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepSucceeded { .. } => "step_succeeded",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::SlotBound { .. } => "slot_bound",
+            Self::SlotAsked { .. } => "slot_asked",
+            Self::SlotDeclined { .. } => "slot_declined",
+            Self::SlotLost { .. } => "slot_lost",
+            Self::SlotExpired { .. } => "slot_expired",
+            Self::CancelAsked { .. } => "cancel_asked",
+            Self::RunEnded { .. } => "run_ended",
+        }
+    }
+
+    /// When it happened.
     pub fn at(&self) -> Time {
         match self {
             Self::RunCreated(created) => created.at,

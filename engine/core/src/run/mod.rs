@@ -3,9 +3,14 @@
 pub mod decide;
 pub mod document;
 pub mod event;
+pub mod privacy;
+mod progress;
+mod retry;
+mod standing;
 pub mod state;
 
 pub use decide::{Command, StartStep, decide};
 pub use document::{RunDocument, Viewer, document};
 pub use event::*;
+pub use privacy::Privacy;
 pub use state::{IllegalEvent, Phase, Run, SlotState, StepState};

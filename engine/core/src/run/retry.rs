@@ -1,0 +1,230 @@
+//! What a failed attempt becomes, and what survives an interruption: retries, lost accounts, keys.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::app::Effect;
+use crate::error::{ErrorKind, StepError};
+use crate::flow::{Retry, SlotKind};
+use crate::ids::StepPath;
+use crate::run::event::{ActedAs, AskReason, Event};
+use crate::run::progress::Verdict;
+use crate::run::state::{Phase, Run, StepState};
+use crate::time::Time;
+
+/// After so many losses without the person having been asked in between, signing in again is not the cure.
+const LOSSES: u8 = 3;
+
+impl Run {
+    /// The event that a failed attempt becomes: a retry if the step has one left and the error is transient, `SlotLost` if a dynamic account
+    /// has to sign in again, else the step's failure. `reason` says what became of the account when the error is `sign_in_needed`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact of the attempt, and all but the first three go into the event as they are"
+    )]
+    pub fn failed_attempt(
+        &self,
+        step: &StepPath,
+        attempt: u32,
+        error: StepError,
+        reason: Option<AskReason>,
+        acted_as: Option<ActedAs>,
+        started_at: Time,
+        now: Time,
+    ) -> Event {
+        let error = StepError {
+            step: Some(step.clone()),
+            ..error
+        };
+        let mut retry_at = None;
+        if let Some(number) = self.plan.step(step)
+            && self.may_go_on(number, now)
+        {
+            if error.kind == ErrorKind::SignInNeeded
+                && let Some(slot) = self.lost_slot(number)
+            {
+                return Event::SlotLost {
+                    slot: self.plan.slots[slot].name.clone(),
+                    step: step.clone(),
+                    reason: reason.unwrap_or(AskReason::Expired),
+                    at: now,
+                };
+            }
+            retry_at = self.next_attempt(number, attempt, &error, now);
+        }
+        Event::StepFailed {
+            step: step.clone(),
+            attempt,
+            error,
+            retry_at,
+            acted_as,
+            started_at,
+            at: now,
+        }
+    }
+
+    /// Whether a step that did not get through may be tried again at all.
+    fn may_go_on(&self, step: usize, now: Time) -> bool {
+        !self.is_closing(now)
+            && (self.progress.failed == 0 || self.plan.steps[step].asks_of_failure)
+    }
+
+    fn lost_slot(&self, step: usize) -> Option<usize> {
+        let slot = self.plan.steps[step].slot?;
+        let dynamic = matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_));
+        (dynamic && self.progress.losses[slot] < LOSSES).then_some(slot)
+    }
+
+    fn next_attempt(
+        &self,
+        step: usize,
+        attempt: u32,
+        error: &StepError,
+        now: Time,
+    ) -> Option<Time> {
+        let planned = &self.plan.steps[step];
+        let retry = planned.step.retry.as_ref()?;
+        // Of these only a refusal for being too fast says that nothing happened.
+        let repeatable = match planned.effect {
+            Effect::Pure | Effect::Read | Effect::Idempotent => error.kind.is_transient(),
+            Effect::AtMostOnce | Effect::Step => error.kind == ErrorKind::RateLimited,
+        };
+        if !repeatable || attempt >= retry.attempts {
+            return None;
+        }
+        let asked = Duration::from_millis(error.after_ms.unwrap_or(0));
+        Some(now.after(self.delay(&planned.path, retry, attempt).max(asked)))
+    }
+
+    /// Doubled each time up to the longest, of which a half to the whole is waited: how much, the run, the step and the attempt decide,
+    /// so that many runs do not come back at once and one run decides the same again after a crash.
+    fn delay(&self, step: &StepPath, retry: &Retry, attempt: u32) -> Duration {
+        let doubled = 1_u64
+            .checked_shl(attempt.saturating_sub(1))
+            .and_then(|factor| retry.first_delay_ms.0.checked_mul(factor));
+        let millis = doubled.unwrap_or(u64::MAX).min(retry.max_delay_ms.0);
+        let run = self.created.as_ref().map_or("", |c| c.run.as_str());
+        let hash = hash(
+            "actas/jitter/1",
+            &[
+                run.as_bytes(),
+                step.as_str().as_bytes(),
+                &attempt.to_be_bytes(),
+            ],
+        );
+        let half = millis / 2;
+        let part = u64::from_be_bytes([
+            hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7],
+        ]);
+        // The high half of a product maps evenly onto 0..=half.
+        let spread = (u128::from(part) * (u128::from(half) + 1)) >> 64;
+        Duration::from_millis((millis - half).saturating_add(u64::try_from(spread).unwrap_or(half)))
+    }
+
+    /// The key that every attempt of this step gives to the app: a hash of (first run of the chain, path). 64 hex digits.
+    pub fn idempotency_key(&self, step: &StepPath) -> String {
+        let first = self.created.as_ref().map_or("", |c| c.first_run.as_str());
+        hex::encode(hash(
+            "actas/idempotency/1",
+            &[first.as_bytes(), step.as_str().as_bytes()],
+        ))
+    }
+
+    /// To be asked once after a run was folded from its journal by somebody who does not perform it yet. Attempts that may be repeated are
+    /// ready again; those that may not, and whose start is in the journal without a result, become failures, to be recorded at once.
+    pub fn interrupted(&mut self, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.progress.running == 0 {
+            return events;
+        }
+        for step in 0..self.steps.len() {
+            let StepState::Running { attempt, at } = self.steps[step] else {
+                continue;
+            };
+            let planned = &self.plan.steps[step];
+            if matches!(planned.effect, Effect::AtMostOnce | Effect::Step) {
+                let error = StepError::new(
+                    ErrorKind::Internal,
+                    format!(
+                        "`{}` was interrupted: it may or may not have happened, and nothing repeats it",
+                        planned.path
+                    ),
+                )
+                .with_code("interrupted")
+                .with_help("look in the app whether it happened before you run the flow again")
+                .at(&planned.path);
+                events.push(Event::StepFailed {
+                    step: planned.path.clone(),
+                    attempt,
+                    error,
+                    retry_at: None,
+                    acted_as: None,
+                    started_at: at,
+                    at: now,
+                });
+            } else {
+                self.set_step(step, StepState::Pending);
+            }
+        }
+        events
+    }
+
+    /// What it means that a slot cannot be looked up for good (its shared connection or its parent is gone): the steps that wait for it
+    /// fail, those that may still be skipped are left alone.
+    pub fn slot_failed(&self, slot: usize, error: &StepError, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.phase != Phase::Open {
+            return events;
+        }
+        for &step in &self.plan.slots[slot].used_by {
+            let attempts = match &self.steps[step] {
+                StepState::Pending if self.is_gated() => 0,
+                StepState::Pending
+                    if self.progress.open_needs[step] == 0
+                        && matches!(self.verdict(step), Verdict::Go) =>
+                {
+                    0
+                }
+                StepState::Retrying { attempts, .. } => *attempts,
+                _ => continue,
+            };
+            events.push(self.given_up(step, attempts, error.clone(), now));
+        }
+        events
+    }
+
+    /// A step that fails without another attempt.
+    pub(super) fn given_up(
+        &self,
+        step: usize,
+        attempts: u32,
+        error: StepError,
+        now: Time,
+    ) -> Event {
+        let path = &self.plan.steps[step].path;
+        let started_at = match &self.steps[step] {
+            StepState::Retrying { started_at, .. } => *started_at,
+            _ => now,
+        };
+        Event::StepFailed {
+            step: path.clone(),
+            attempt: attempts,
+            error: error.at(path),
+            retry_at: None,
+            acted_as: None,
+            started_at,
+            at: now,
+        }
+    }
+}
+
+fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
+        // A usize always fits into eight bytes.
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}

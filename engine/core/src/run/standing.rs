@@ -1,0 +1,133 @@
+//! Where a run stands: what can move it, whom it waits for, and when the clock will move it. Looks only: nothing here changes a run.
+
+use crate::run::progress::Verdict;
+use crate::run::state::{Phase, Run, SlotState, StepState};
+use crate::time::Time;
+
+impl Run {
+    /// `queued running waiting paused succeeded failed cancelled`, as answers and the store have it: `running` while any step can move,
+    /// else `waiting` if the clock will move one, else `paused`.
+    pub fn state_name(&self, now: Time) -> &'static str {
+        match &self.phase {
+            _ if self.created.is_none() => "queued",
+            Phase::Ended { ending, .. } => ending.as_str(),
+            Phase::Cancelling { .. } => "running",
+            Phase::Open if self.has_timed_out(now) => "running",
+            Phase::Open if self.awaits_only_people() => "paused",
+            Phase::Open if self.something_moves() => "running",
+            Phase::Open => match self.next_retry() {
+                Some(due) if due > now => "waiting",
+                _ => "running",
+            },
+        }
+    }
+
+    /// The next instant at which the clock alone moves it: a retry, a pause's deadline, the run's.
+    pub fn next_due(&self) -> Option<Time> {
+        if self.created.is_none() || self.phase != Phase::Open {
+            return None;
+        }
+        let limit = match self.progress.paused_since {
+            Some(_) => None,
+            None => Some(self.progress.timeout_at),
+        };
+        let pauses = self.awaited_slots().filter_map(|slot| self.deadline(slot));
+        pauses.chain(self.next_retry()).chain(limit).min()
+    }
+
+    /// The slots whose person is asked and that something waits for, by number: why the run is held, as far as it is.
+    pub fn awaited_slots(&self) -> impl Iterator<Item = usize> + '_ {
+        let open = self.phase == Phase::Open;
+        (0..self.slots.len()).filter(move |&slot| {
+            open && matches!(self.slots[slot], SlotState::Asked { .. })
+                && self.plan.slots[slot].used_by.iter().any(|&step| {
+                    matches!(
+                        self.steps[step],
+                        StepState::Pending | StepState::Retrying { .. }
+                    )
+                })
+        })
+    }
+
+    /// Whether a branch needs a person, whatever the others do: what the `paused` field goes by.
+    pub fn needs_person(&self) -> bool {
+        self.awaited_slots().next().is_some()
+    }
+
+    /// The deadline of a slot that is asked for.
+    pub(super) fn deadline(&self, slot: usize) -> Option<Time> {
+        match self.slots[slot] {
+            SlotState::Asked { until, .. } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Whether the run has not passed the slots that are asked for up front. What runs because the run fails does not wait for them.
+    pub(super) fn is_gated(&self) -> bool {
+        !self.progress.gate_open && self.progress.failed == 0
+    }
+
+    /// Whether a step whose needs have ended waits for its slot's person and for nothing else.
+    pub(super) fn is_held(&self, step: usize) -> bool {
+        self.is_asked(step) && matches!(self.verdict(step), Verdict::Go)
+    }
+
+    /// Whether a step stands where only its slot's person can move it.
+    pub(super) fn waits_for_person(&self, step: usize) -> bool {
+        self.phase == Phase::Open
+            && self.is_asked(step)
+            && match &self.steps[step] {
+                StepState::Pending => self.progress.open_needs[step] == 0 && self.is_held(step),
+                StepState::Retrying { .. } => true,
+                _ => false,
+            }
+    }
+
+    /// When the first retry that no person holds is due.
+    pub(super) fn next_retry(&self) -> Option<Time> {
+        let free = |(_, step): &&(Time, usize)| !self.is_asked(*step);
+        self.progress
+            .retrying
+            .iter()
+            .find(free)
+            .map(|(due, _)| *due)
+    }
+
+    /// True if neither the engine nor the clock (deadlines apart) can move anything until a person does.
+    pub(super) fn awaits_only_people(&self) -> bool {
+        if self.created.is_none() || self.phase != Phase::Open || self.something_moves() {
+            return false;
+        }
+        self.is_gated() || self.next_retry().is_none()
+    }
+
+    /// True if there is something to do now, retries and deadlines apart, or an attempt is under way.
+    fn something_moves(&self) -> bool {
+        let progress = &self.progress;
+        if progress.running > 0 || progress.settled == self.steps.len() {
+            return true;
+        }
+        if progress.failed > 0 && (progress.plain_pending > 0 || self.has_plain_retry()) {
+            return true;
+        }
+        if self.is_gated() {
+            let moves = |&slot: &usize| {
+                matches!(self.slots[slot], SlotState::Unresolved | SlotState::Expired)
+            };
+            return progress.gate.iter().any(moves);
+        }
+        let idle =
+            progress.ready.is_empty() && progress.parked.is_empty() && progress.retrying.is_empty();
+        let next = if idle {
+            &progress.deferred
+        } else {
+            &progress.ready
+        };
+        next.iter().any(|&step| !self.is_held(step))
+    }
+
+    fn has_plain_retry(&self) -> bool {
+        let plain = |(_, step): &(Time, usize)| !self.plan.steps[*step].asks_of_failure;
+        self.progress.retrying.iter().any(plain)
+    }
+}
