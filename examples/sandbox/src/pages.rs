@@ -62,12 +62,36 @@ struct Home<'a> {
     csrf: String,
     person: &'a Person,
     records: Vec<Shown>,
+    access: Vec<Access>,
+}
+
+/// A live grant as the home page shows it.
+struct Access {
+    grant: String,
+    client: String,
+    scopes: String,
 }
 
 /// A record as the home page shows it.
 struct Shown {
     record: Record,
     fields: String,
+}
+
+impl Shown {
+    fn new(record: Record) -> Self {
+        let fields = record
+            .fields
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name}: {text}"),
+                None => format!("{name}: {value}"),
+            });
+        Self {
+            fields: fields.collect::<Vec<_>>().join(", "),
+            record,
+        }
+    }
 }
 
 /// The sign-in form; `return_to` is the page to go on with.
@@ -153,36 +177,34 @@ async fn home(State(app): Shared, jar: CookieJar) -> Response {
     let Some(person) = browser.person(&app) else {
         return login(&app, browser, "/", "", false);
     };
-    let records: Vec<Record> = app.read(|state| {
-        state
+    let (records, access) = app.read(|state| {
+        let own = state
             .records
             .iter()
-            .filter(|record| record.author == person.name)
-            .cloned()
-            .collect()
+            .filter(|record| record.author == person.name);
+        let records: Vec<_> = own.map(|record| Shown::new(record.clone())).collect();
+        let live = state.grants.list().into_iter();
+        let live = live.filter(|grant| grant.user == person.name && grant.ended.is_none());
+        let access: Vec<_> = live
+            .map(|grant| Access {
+                client: state
+                    .clients
+                    .get(&grant.client)
+                    .map_or(&*grant.client, Client::shown_name)
+                    .to_owned(),
+                scopes: grant.scopes.join(", "),
+                grant: grant.id,
+            })
+            .collect();
+        (records, access)
     });
-    let shown = records.into_iter().rev().map(|record| {
-        let fields = record
-            .fields
-            .iter()
-            .map(|(name, value)| match value.as_str() {
-                Some(text) => format!("{name}: {text}"),
-                None => format!("{name}: {value}"),
-            });
-        Shown {
-            fields: fields.collect::<Vec<_>>().join(", "),
-            record,
-        }
-    });
-    let page = page(
-        StatusCode::OK,
-        &Home {
-            csrf: browser.csrf(),
-            person: &person,
-            records: shown.collect(),
-        },
-        None,
-    );
+    let home = Home {
+        csrf: browser.csrf(),
+        person: &person,
+        records: records.into_iter().rev().collect(),
+        access,
+    };
+    let page = page(StatusCode::OK, &home, None);
     (browser.jar, page).into_response()
 }
 

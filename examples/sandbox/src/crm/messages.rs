@@ -42,7 +42,7 @@ pub(crate) async fn post(
     caller.may(&app, "records.write", "CREATE", "Message")?;
     let draft: Draft = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad("invalid_body", error.to_string()))?;
-    if draft.channel.is_empty() || draft.text.is_empty() {
+    if draft.channel.trim().is_empty() || draft.text.trim().is_empty() {
         return Err(ApiError::bad(
             "invalid_body",
             "channel and text must not be empty",

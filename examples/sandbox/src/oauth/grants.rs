@@ -294,6 +294,13 @@ impl Grants {
         ids.len()
     }
 
+    /// Takes away one grant of a person; nothing happens where it is not theirs.
+    pub(crate) fn take_away_one(&mut self, user: &str, id: &str) {
+        if self.grants.get(id).is_some_and(|grant| grant.user == user) {
+            self.end(id, Ended::TakenAway);
+        }
+    }
+
     /// Lets the access tokens of a person expire now; their refresh tokens go on.
     pub(crate) fn expire_access(&mut self, user: &str) -> usize {
         let grants = &self.grants;

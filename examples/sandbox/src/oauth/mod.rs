@@ -43,6 +43,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         )
         .route("/oauth/login", post(sign_in::log_in))
         .route("/oauth/logout", post(sign_in::log_out))
+        .route("/oauth/withdraw", post(sign_in::withdraw))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/userinfo", get(metadata::userinfo))

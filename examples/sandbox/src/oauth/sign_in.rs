@@ -130,6 +130,19 @@ pub(crate) async fn log_out(State(app): Shared, jar: CookieJar, body: Bytes) -> 
     (browser.jar, Redirect::to(&target)).into_response()
 }
 
+/// `POST /oauth/withdraw`: `csrf`, `grant`. A person takes away what they agreed to.
+pub(crate) async fn withdraw(State(app): Shared, jar: CookieJar, body: Bytes) -> Response {
+    let form = Params::parse(&body);
+    let browser = Browser::of(&app, jar);
+    let (Some(grant), true) = (form.get("grant"), browser.sent(&form)) else {
+        return bad_form(browser);
+    };
+    if let Some(person) = browser.person(&app) {
+        app.write(|state| state.grants.take_away_one(&person.name, grant));
+    }
+    (browser.jar, Redirect::to("/")).into_response()
+}
+
 fn bad_form(browser: Browser) -> Response {
     let why = "This form is out of date. Go back to where you came from and start again.";
     let page = pages::error(StatusCode::FORBIDDEN, "That did not work", why);

@@ -4,7 +4,9 @@ use reqwest::StatusCode;
 use reqwest::header::LOCATION;
 use url::Url;
 
-use crate::browser::{Browser, CALLBACK, authorize, hidden, location, query, redeem, sandbox};
+use crate::browser::{
+    BOTH, Browser, CALLBACK, authorize, call, hidden, location, query, redeem, sandbox, status,
+};
 
 #[tokio::test]
 async fn a_person_signs_in_and_agrees_and_the_code_goes_to_the_client_with_state_and_iss() {
@@ -266,7 +268,7 @@ async fn pages_load_nothing_from_elsewhere_can_t_be_framed_and_escape_what_they_
 async fn the_home_page_shows_one_s_own_records() {
     let sandbox = sandbox().await;
     let browser = Browser::new(&sandbox);
-    let back = browser.agree("ana", crate::browser::BOTH).await;
+    let back = browser.agree("ana", BOTH).await;
     let tokens = crate::browser::tokens(redeem(&sandbox, &query(&back)["code"]).await);
     crate::browser::create(&sandbox, &tokens.access, "k1").await;
     let page = browser.get("/").await.text().await.unwrap();
@@ -276,4 +278,40 @@ async fn the_home_page_shows_one_s_own_records() {
     );
     let stranger = Browser::new(&sandbox).get("/").await.text().await.unwrap();
     assert!(stranger.contains("<h1>Sign in</h1>"));
+}
+
+#[tokio::test]
+async fn a_person_takes_away_their_own_access_and_nobody_else_s() {
+    let sandbox = sandbox().await;
+    let (ana, ben) = (Browser::new(&sandbox), Browser::new(&sandbox));
+    let mut tokens = Vec::new();
+    for (browser, name) in [(&ana, "ana"), (&ben, "ben")] {
+        let back = browser.agree(name, BOTH).await;
+        tokens.push(crate::browser::tokens(redeem(&sandbox, &query(&back)["code"]).await).access);
+    }
+    let page = ben.get("/").await.text().await.unwrap();
+    let csrf = hidden(&page, "csrf");
+    assert_eq!(hidden(&page, "grant"), "grant_2");
+    let withdraw = async |grant: &str| {
+        let form = [("csrf", &*csrf), ("grant", grant)];
+        assert_eq!(location(&ben.post("/oauth/withdraw", &form).await), "/");
+    };
+    withdraw("grant_1").await;
+    assert_eq!(status(call(&sandbox, "GET", "/me", &tokens[0])).await, 200);
+    withdraw("grant_2").await;
+    assert_eq!(status(call(&sandbox, "GET", "/me", &tokens[1])).await, 401);
+    assert!(
+        ben.get("/")
+            .await
+            .text()
+            .await
+            .unwrap()
+            .contains("Nobody but you.")
+    );
+    assert_eq!(
+        ana.post("/oauth/withdraw", &[("csrf", &csrf), ("grant", "grant_1")])
+            .await
+            .status(),
+        StatusCode::FORBIDDEN
+    );
 }
