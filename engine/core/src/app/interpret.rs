@@ -1,12 +1,11 @@
-//! The interpreter: from a module and its input to a request, and from an answer to an output, the next page or an error.
-
-use std::sync::Arc;
+//! What goes between the interpreter and whoever sends: a request without a credential, an answer, and what they come to. [`Performance`]
+//! makes the one and reads the other.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::app::{ClientAuth, Manifest, Module, Natives};
-use crate::error::StepError;
+use crate::app::ClientAuth;
+pub use crate::app::perform::Performance;
 
 /// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,85 +113,4 @@ pub enum Progress {
         /// What was touched.
         record: Option<RecordRef>,
     },
-}
-
-/// One attempt of a step, from its input to its output, page by page. Holds no secret and does no IO.
-#[derive(Debug)]
-pub struct Performance {
-    _private: (),
-}
-
-impl Performance {
-    /// Begins an attempt. `facts` are the connection's public facts (settings, kept fields), `null` without one; `key` is the step's
-    /// idempotency key, sent where the manifest says.
-    ///
-    /// # Errors
-    /// `invalid_input` if the input does not fit the module's schema or an address cannot be made.
-    pub fn start(
-        manifest: &Arc<Manifest>,
-        module: &Arc<Module>,
-        natives: &Natives,
-        input: Value,
-        facts: Value,
-        key: &str,
-    ) -> Result<(Self, Progress), StepError> {
-        let _ = (manifest, module, natives, input, facts, key);
-        todo!("written by the app engineer")
-    }
-
-    /// Goes on after an answer.
-    ///
-    /// # Errors
-    /// What the manifest's `errors` make of the answer; `sign_in_needed` means that the credential was refused.
-    pub fn next(&mut self, response: &Response) -> Result<Progress, StepError> {
-        let _ = response;
-        todo!("written by the app engineer")
-    }
-}
-
-impl Manifest {
-    /// The hosts (`host` or `host:port`) credentials may be sent to.
-    ///
-    /// # Errors
-    /// If a setting is missing or does not fit its pattern.
-    pub fn hosts(&self, facts: &Value) -> Result<Vec<String>, StepError> {
-        let _ = facts;
-        todo!("written by the app engineer")
-    }
-
-    /// The addresses of the OAuth 2 sign-in.
-    ///
-    /// # Errors
-    /// If the app has none, or a setting is missing.
-    pub fn oauth_endpoints(&self, facts: &Value) -> Result<OAuthEndpoints, StepError> {
-        let _ = facts;
-        todo!("written by the app engineer")
-    }
-
-    /// The request that tells whose account it is.
-    ///
-    /// # Errors
-    /// If a setting is missing.
-    pub fn account_call(&self, facts: &Value) -> Result<Option<Call>, StepError> {
-        let _ = facts;
-        todo!("written by the app engineer")
-    }
-
-    /// Whose account it is, from the answer.
-    ///
-    /// # Errors
-    /// If the answer is an error or has no subject.
-    pub fn account(&self, facts: &Value, response: &Response) -> Result<Account, StepError> {
-        let _ = (facts, response);
-        todo!("written by the app engineer")
-    }
-
-    /// Checks values for the settings (an app client's, or kept from a token answer) against their patterns.
-    ///
-    /// # Errors
-    /// Every setting that is missing or does not fit.
-    pub fn check_settings(&self, values: &Value) -> Result<(), Vec<String>> {
-        let _ = values;
-        todo!("written by the app engineer")
-    }
 }

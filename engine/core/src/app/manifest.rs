@@ -6,7 +6,13 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::diagnostic::Diagnostic;
+use crate::app::answer::ErrorRule;
+use crate::app::paging::Pages;
+use crate::app::request::{Request, Site};
+use crate::app::settings::Settings;
+use crate::app::shape::Shape;
+use crate::app::signin::{AccountLookup, Endpoints};
+use crate::expr::Template;
 use crate::ids::{AppName, ModuleRef};
 
 /// What may be done when a step is interrupted between its effect and the journal.
@@ -76,6 +82,8 @@ pub struct Manifest {
     pub app: AppName,
     /// A title for people.
     pub title: String,
+    /// What it is, in a sentence.
+    pub description: Option<String>,
     /// The author's version number.
     pub version: u32,
     /// `sha256:…` over the canonical document.
@@ -86,8 +94,25 @@ pub struct Manifest {
     pub settings: IndexMap<String, Value>,
     /// How one signs in.
     pub auth: Auth,
+    /// How much a connection bears.
+    pub limits: Limits,
     /// The modules by name.
     pub modules: IndexMap<String, Arc<Module>>,
+    pub(super) site: Site,
+    pub(super) settings_check: Settings,
+    pub(super) endpoints: Option<Endpoints>,
+    pub(super) lookup: Option<AccountLookup>,
+    pub(super) verify: Option<Request>,
+    pub(super) errors: Vec<ErrorRule>,
+}
+
+/// How much a connection bears, shared by all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Requests under way at once.
+    pub concurrency: Option<u32>,
+    /// So many requests in so many milliseconds.
+    pub rate: Option<(u32, u64)>,
 }
 
 /// The kinds of sign-in an app offers.
@@ -95,6 +120,8 @@ pub struct Manifest {
 pub struct Auth {
     /// OAuth 2; its addresses are asked for with [`Manifest::oauth_endpoints`].
     pub oauth2: Option<OAuth2>,
+    /// The other kinds as the manifest has them (`password`, `api_key`, `custom`): known, but there is no sign-in with them yet.
+    pub others: IndexMap<String, Value>,
     /// True if the app needs no account at all (`core`, `http` without a connection).
     pub none: bool,
 }
@@ -114,6 +141,8 @@ pub struct OAuth2 {
     pub keep: Vec<String>,
     /// Extra parameters of the authorisation request.
     pub authorize_parameters: IndexMap<String, String>,
+    /// Extra parameters of the token request.
+    pub token_parameters: IndexMap<String, String>,
 }
 
 /// How a client authenticates at the token endpoint.
@@ -149,30 +178,44 @@ pub struct Module {
     pub rights: Vec<String>,
     /// True if it acts through a connection; false for `core.*` and where `http.request` has none.
     pub needs_connection: bool,
+    pub(super) shape: Shape,
+    pub(super) operation: Operation,
 }
 
-/// What came of a manifest file.
+/// What a module does.
 #[derive(Debug)]
-pub struct ParsedManifest {
-    /// The manifest, if no error stands among the diagnostics.
-    pub manifest: Option<Manifest>,
-    /// All faults.
-    pub diagnostics: Vec<Diagnostic>,
+pub(super) enum Operation {
+    /// The native module of this name.
+    Native(String),
+    /// Requests and answers.
+    Exchange(Box<Exchange>),
 }
 
-/// Reads and checks one `app.yaml`.
-pub fn parse(text: &str) -> ParsedManifest {
-    let _ = text;
-    todo!("written by the app engineer")
+/// A module that is data: what it asks, and what it makes of the answer.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub request: Request,
+    pub pages: Option<Pages>,
+    /// The answer's body unless said; with pages `{items, more}`.
+    pub output: Option<Template>,
+    /// Type and id of what was touched.
+    pub record: Option<(Template, Template)>,
+    /// The header the idempotency key is sent in.
+    pub idempotency: Option<String>,
+    /// Inputs that may be missing: expressions see `null`.
+    pub optional: Vec<String>,
 }
 
-impl Manifest {
-    /// Reads a stored canonical document back.
-    ///
-    /// # Errors
-    /// The faults, if it was not written by this version or an older one.
-    pub fn from_document(document: &str) -> Result<Self, Vec<Diagnostic>> {
-        let _ = document;
-        todo!("written by the app engineer")
+impl Exchange {
+    /// The input as expressions see it.
+    pub fn fill(&self, mut input: Value) -> Value {
+        if let Value::Object(map) = &mut input {
+            for name in &self.optional {
+                if !map.contains_key(name) {
+                    map.insert(name.clone(), Value::Null);
+                }
+            }
+        }
+        input
     }
 }

@@ -142,6 +142,35 @@ impl Node {
         }
     }
 
+    /// A tree without places, for a stored document that is read as a file is.
+    pub fn from_json(value: &Value) -> Self {
+        let data = match value {
+            Value::Null => Data::Null,
+            Value::Bool(value) => Data::Bool(*value),
+            Value::Number(number) => Data::Number(number.clone()),
+            Value::String(text) => Data::Text(Text {
+                value: text.clone(),
+                layout: Layout::Opaque,
+            }),
+            Value::Array(items) => Data::List(items.iter().map(Self::from_json).collect()),
+            Value::Object(map) => Data::Map(
+                map.iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        key_span: Span::default(),
+                        key_range: 0..0,
+                        value: Self::from_json(value),
+                    })
+                    .collect(),
+            ),
+        };
+        Self {
+            data,
+            span: Span::default(),
+            range: 0..0,
+        }
+    }
+
     /// The value without its places.
     pub fn to_json(&self) -> Value {
         match &self.data {

@@ -1,0 +1,1 @@
+//! What manifests are refused for, and what the interpreter asks and answers.
