@@ -142,7 +142,8 @@ impl Faults {
 /// The candidate that a person who wrote `name` most likely meant: the nearest by edit distance, if it is near enough.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let allowed = (name.chars().count() / 3).clamp(1, 3);
+    // Of names of one or two letters any other is near: there only the case may differ.
+    let allowed = (name.chars().count() / 3).min(3);
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name)

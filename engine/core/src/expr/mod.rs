@@ -1,17 +1,37 @@
 //! Expressions: Jinja expressions over data only, compiled once, bounded by counts. No expression can name a secret, because none is
 //! in the data.
+//!
+//! The grammar is Jinja's, read by minijinja's parser; what an expression *means* is defined here, so that the meaning of a published
+//! version does not change with a library. There are no statements, no loops, no assignments, no methods, no clock.
+
+mod eval;
+mod filters;
+mod functions;
+mod operators;
+mod references;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::StepError;
+use eval::Machine;
+use syntax::Expression;
+
+pub use eval::{MAX_BYTES, MAX_FUEL, MAX_RESULT_DEPTH};
+pub use references::Reference;
 
 /// What an expression may look at. Values are shared, never copied per evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// The roots by name: `inputs`, `vars`, `run`, `steps`, …; in manifests `input`, `connection`, `response`.
+    /// The roots by name: `inputs`, `vars`, `run`, …; in manifests `input`, `connection`, `response`.
     pub roots: Vec<(&'static str, Arc<Value>)>,
     /// Outputs of the steps that have ended, by id: what `steps.<id>` finds. A skipped step is undefined.
     pub steps: Vec<(Arc<str>, Arc<Value>)>,
@@ -22,13 +42,33 @@ pub struct Scope {
 /// A value that may hold expressions: JSON whose texts were compiled.
 #[derive(Debug, Clone)]
 pub struct Template {
-    source: Value,
+    parts: Part,
+}
+
+/// One compiled value of a template.
+#[derive(Debug, Clone)]
+enum Part {
+    /// No expression in it.
+    Literal(Value),
+    /// Exactly one expression: its value keeps its type.
+    Native(Expression),
+    /// Text around expressions.
+    Text(Vec<Piece>),
+    List(Vec<Part>),
+    Map(Vec<(String, Part)>),
+}
+
+/// A piece of a text.
+#[derive(Debug, Clone)]
+enum Piece {
+    Literal(String),
+    Expression(Expression),
 }
 
 /// One expression that must give a boolean.
 #[derive(Debug, Clone)]
 pub struct Condition {
-    source: String,
+    expression: Expression,
 }
 
 /// What a compiled expression looks at, for edges and checks.
@@ -61,14 +101,36 @@ impl Template {
     /// # Errors
     /// Every fault, with the JSON pointer of the text it is in.
     pub fn compile(source: &Value) -> Result<Self, Vec<(String, ExprFault)>> {
-        Ok(Self {
-            source: source.clone(),
-        })
+        let mut faults = Vec::new();
+        let parts = compile(source, &mut String::new(), &mut faults);
+        if faults.is_empty() {
+            Ok(Self { parts })
+        } else {
+            Err(faults)
+        }
     }
 
     /// What it looks at.
     pub fn references(&self) -> References {
-        todo!("written by the language engineer: {:?}", self.source)
+        References::of(&self.references_with_places())
+    }
+
+    /// Everything it names, with the JSON pointer of the text and the bytes in it.
+    pub fn references_with_places(&self) -> Vec<Reference> {
+        let mut found = Vec::new();
+        visit(
+            &self.parts,
+            &mut String::new(),
+            &mut |pointer, expression| {
+                references::collect(expression, pointer, &mut found);
+            },
+        );
+        found
+    }
+
+    /// Whether there is no expression in it: it is the same in every scope.
+    pub fn is_literal(&self) -> bool {
+        matches!(self.parts, Part::Literal(_))
     }
 
     /// Its value in a scope.
@@ -76,8 +138,10 @@ impl Template {
     /// # Errors
     /// `invalid_input` naming the path that is missing, or the budget that ran out.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, StepError> {
-        let _ = scope;
-        todo!("written by the language engineer")
+        let mut machine = Machine::new(scope);
+        let value = machine.template(&self.parts).map_err(|fail| *fail)?;
+        eval::check_depth(&value).map_err(|fail| *fail)?;
+        Ok(value)
     }
 }
 
@@ -87,14 +151,21 @@ impl Condition {
     /// # Errors
     /// The fault, with its place in the text.
     pub fn compile(source: &str) -> Result<Self, ExprFault> {
-        Ok(Self {
-            source: source.to_owned(),
-        })
+        let inside = text::bare(source)?;
+        let expression = syntax::parse(&source[inside.clone()], inside.start)?;
+        Ok(Self { expression })
     }
 
     /// What it looks at.
     pub fn references(&self) -> References {
-        todo!("written by the language engineer: {}", self.source)
+        References::of(&self.references_with_places())
+    }
+
+    /// Everything it names, with the bytes in its text.
+    pub fn references_with_places(&self) -> Vec<Reference> {
+        let mut found = Vec::new();
+        references::collect(&self.expression, "", &mut found);
+        found
     }
 
     /// True or false.
@@ -102,7 +173,138 @@ impl Condition {
     /// # Errors
     /// `invalid_input` if the value is not a boolean or something named is missing.
     pub fn evaluate(&self, scope: &Scope) -> Result<bool, StepError> {
-        let _ = scope;
-        todo!("written by the language engineer")
+        Machine::new(scope)
+            .condition(&self.expression)
+            .map_err(|fail| *fail)
+    }
+}
+
+/// Reads the JSON text of a value with the characters RFC 6901 escapes in a pointer.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn compile(source: &Value, pointer: &mut String, faults: &mut Vec<(String, ExprFault)>) -> Part {
+    let here = pointer.len();
+    let part = match source {
+        Value::String(written) => text::compile(written).unwrap_or_else(|found| {
+            faults.extend(found.into_iter().map(|fault| (pointer.clone(), fault)));
+            Part::Literal(Value::Null)
+        }),
+        Value::Array(items) => {
+            let parts = items.iter().enumerate().map(|(n, item)| {
+                pointer.push_str(&format!("/{n}"));
+                let part = compile(item, pointer, faults);
+                pointer.truncate(here);
+                part
+            });
+            list(parts.collect())
+        }
+        Value::Object(fields) => {
+            let parts = fields.iter().map(|(key, value)| {
+                pointer.push('/');
+                pointer.push_str(&escape(key));
+                if key.contains("{{") {
+                    faults.push((
+                        pointer.clone(),
+                        ExprFault {
+                            start: 0,
+                            end: 0,
+                            message: format!(
+                                "the key `{key}` holds an expression; only values can"
+                            ),
+                            help: Some(
+                                "make the map in an expression: {{ dict([[key, value]]) }}"
+                                    .to_owned(),
+                            ),
+                        },
+                    ));
+                }
+                let part = compile(value, pointer, faults);
+                pointer.truncate(here);
+                (key.clone(), part)
+            });
+            map(parts.collect())
+        }
+        other => Part::Literal(other.clone()),
+    };
+    pointer.truncate(here);
+    part
+}
+
+/// A list without expressions is one literal.
+fn list(parts: Vec<Part>) -> Part {
+    if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+        return Part::Literal(parts.into_iter().map(Part::into_literal).collect());
+    }
+    Part::List(parts)
+}
+
+fn map(parts: Vec<(String, Part)>) -> Part {
+    if parts
+        .iter()
+        .all(|(_, part)| matches!(part, Part::Literal(_)))
+    {
+        let fields: Map<_, _> = parts
+            .into_iter()
+            .map(|(key, part)| (key, part.into_literal()))
+            .collect();
+        return Part::Literal(Value::Object(fields));
+    }
+    Part::Map(parts)
+}
+
+impl Part {
+    fn into_literal(self) -> Value {
+        match self {
+            Self::Literal(value) => value,
+            _ => Value::Null,
+        }
+    }
+}
+
+fn visit(part: &Part, pointer: &mut String, each: &mut impl FnMut(&str, &Expression)) {
+    let here = pointer.len();
+    match part {
+        Part::Literal(_) => {}
+        Part::Native(expression) => each(pointer, expression),
+        Part::Text(pieces) => {
+            for piece in pieces {
+                if let Piece::Expression(expression) = piece {
+                    each(pointer, expression);
+                }
+            }
+        }
+        Part::List(parts) => {
+            for (n, part) in parts.iter().enumerate() {
+                pointer.push_str(&format!("/{n}"));
+                visit(part, pointer, each);
+                pointer.truncate(here);
+            }
+        }
+        Part::Map(parts) => {
+            for (key, part) in parts {
+                pointer.push('/');
+                pointer.push_str(&escape(key));
+                visit(part, pointer, each);
+                pointer.truncate(here);
+            }
+        }
+    }
+}
+
+impl ExprFault {
+    fn at(range: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            start: range.start,
+            end: range.end,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 }

@@ -1,0 +1,503 @@
+//! Evaluation of a compiled expression. Everything is paid for before it is done: instructions, looked-at items and compared bytes in fuel,
+//! made values in bytes. There is no clock, so the same data give the same outcome on every machine and at every replay.
+
+use serde_json::{Map, Value};
+
+use crate::ErrorKind;
+use crate::diagnostic::nearest;
+use crate::error::StepError;
+use crate::expr::syntax::{Args, Expression, Kind, Node};
+use crate::expr::value::{Num, Val, kind};
+use crate::expr::{Part, Piece, Scope};
+
+/// What one evaluation may do: about as many elementary steps.
+pub const MAX_FUEL: u64 = 2_000_000;
+/// What one evaluation may make, its intermediate values included, in bytes.
+pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// How deep lists and maps may be nested in a result.
+pub const MAX_RESULT_DEPTH: usize = 64;
+
+/// Boxed, because a good outcome should not pay for the size of a bad one.
+pub(super) type Out<T> = Result<T, Box<StepError>>;
+
+/// Arguments after evaluation.
+#[derive(Debug, Default)]
+pub(super) struct Given<'a> {
+    pub placed: Vec<Val<'a>>,
+    pub named: Vec<(&'a str, Val<'a>)>,
+}
+
+impl<'a> Given<'a> {
+    /// An argument by its place or its name.
+    pub fn take(&mut self, place: usize, name: &str) -> Option<Val<'a>> {
+        if let Some(found) = self.named.iter().position(|(key, _)| *key == name) {
+            return Some(self.named.swap_remove(found).1);
+        }
+        self.placed
+            .get_mut(place)
+            .map(|val| std::mem::replace(val, Val::Own(Value::Null)))
+    }
+}
+
+/// One evaluation: what it sees and what it may still spend.
+pub(super) struct Machine<'a> {
+    pub scope: &'a Scope,
+    source: &'a str,
+    fuel: u64,
+    bytes: u64,
+}
+
+pub(super) fn fail(message: impl Into<String>) -> Box<StepError> {
+    Box::new(StepError::new(ErrorKind::InvalidInput, message).with_code("expression"))
+}
+
+impl<'a> Machine<'a> {
+    pub fn new(scope: &'a Scope) -> Self {
+        Self {
+            scope,
+            source: "",
+            fuel: MAX_FUEL,
+            bytes: MAX_BYTES,
+        }
+    }
+
+    /// Pays for work.
+    pub fn burn(&mut self, fuel: usize) -> Out<()> {
+        match self
+            .fuel
+            .checked_sub(u64::try_from(fuel).unwrap_or(u64::MAX))
+        {
+            Some(left) => {
+                self.fuel = left;
+                Ok(())
+            }
+            None => Err(budget(format!(
+                "the expression does more than {MAX_FUEL} steps"
+            ))),
+        }
+    }
+
+    /// Pays for looking at so many bytes.
+    pub fn scan(&mut self, bytes: usize) -> Out<()> {
+        self.burn(bytes / 64 + 1)
+    }
+
+    /// Pays for making so many bytes.
+    pub fn make(&mut self, bytes: usize) -> Out<()> {
+        self.scan(bytes)?;
+        match self
+            .bytes
+            .checked_sub(u64::try_from(bytes).unwrap_or(u64::MAX))
+        {
+            Some(left) => {
+                self.bytes = left;
+                Ok(())
+            }
+            None => Err(budget(format!(
+                "the expression makes more than {MAX_BYTES} bytes"
+            ))),
+        }
+    }
+
+    pub fn text(&mut self, text: String) -> Out<Val<'a>> {
+        self.make(text.len())?;
+        Ok(Val::Own(Value::String(text)))
+    }
+
+    /// A value of one's own; a copy of borrowed data is paid for.
+    pub fn own(&mut self, val: Val<'a>) -> Out<Value> {
+        match self.require(val)? {
+            Val::Own(value) => Ok(value),
+            Val::Ref(value) => {
+                self.pay_for_copy(value)?;
+                Ok(value.clone())
+            }
+            Val::List(items) => {
+                self.make(items.len() * 8)?;
+                items
+                    .into_iter()
+                    .map(|item| self.own(item))
+                    .collect::<Out<Vec<_>>>()
+                    .map(Value::Array)
+            }
+            Val::Missing(..) => Ok(Value::Null),
+        }
+    }
+
+    fn pay_for_copy(&mut self, value: &Value) -> Out<()> {
+        match value {
+            Value::String(text) => self.make(8 + text.len()),
+            Value::Array(items) => {
+                self.make(8)?;
+                items.iter().try_for_each(|item| self.pay_for_copy(item))
+            }
+            Value::Object(fields) => {
+                self.make(8)?;
+                fields.iter().try_for_each(|(key, value)| {
+                    self.make(key.len())?;
+                    self.pay_for_copy(value)
+                })
+            }
+            _ => self.make(8),
+        }
+    }
+
+    /// The value, or the error that names what is missing.
+    pub fn require(&self, val: Val<'a>) -> Out<Val<'a>> {
+        match val {
+            Val::Missing(node, within) => Err(self.missing(node, within)),
+            val => Ok(val),
+        }
+    }
+
+    fn missing(&self, node: &Node, within: Option<&Value>) -> Box<StepError> {
+        let path = self.shown(node);
+        let mut error = StepError::new(ErrorKind::InvalidInput, format!("`{path}` is missing"))
+            .with_code("missing_field");
+        error.help = Some(match (&node.kind, within) {
+            (Kind::Step(id), _) => format!(
+                "the step `{id}` was skipped or has not run; ask `{path} is defined` or give a `default(…)`"
+            ),
+            (Kind::Field(_, name), Some(Value::Object(fields))) => {
+                let names = fields.keys().map(String::as_str);
+                // Only a near name: the others are the data owner's.
+                nearest(name, names).map_or_else(
+                    || "give it a value with `| default(…)`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                )
+            }
+            (_, Some(Value::Array(items))) => format!(
+                "the list has {} items; give it a value with `| default(…)`",
+                items.len()
+            ),
+            (_, Some(other)) => format!(
+                "it was looked for in {}; give it a value with `| default(…)`",
+                kind(other)
+            ),
+            _ => "give it a value with `| default(…)`".to_owned(),
+        });
+        Box::new(error)
+    }
+
+    /// A part of the expression as its author wrote it.
+    pub fn shown(&self, node: &Node) -> &'a str {
+        self.source
+            .get(node.at.clone())
+            .unwrap_or("expression")
+            .trim()
+    }
+
+    /// The items of a list.
+    pub fn items(&mut self, val: Val<'a>, what: &str) -> Out<Vec<Val<'a>>> {
+        let items: Vec<Val<'a>> = match self.require(val)? {
+            Val::List(items) => items,
+            Val::Ref(Value::Array(items)) => items.iter().map(Val::Ref).collect(),
+            Val::Own(Value::Array(items)) => items.into_iter().map(Val::Own).collect(),
+            other => return Err(fail(format!("{what} needs a list, not {}", other.kind()))),
+        };
+        self.burn(items.len())?;
+        Ok(items)
+    }
+
+    /// A list of borrowed items becomes one value; everything else stays as it is.
+    pub fn settle(&mut self, val: Val<'a>) -> Out<Val<'a>> {
+        match self.require(val)? {
+            list @ Val::List(_) => self.own(list).map(Val::Own),
+            val => Ok(val),
+        }
+    }
+
+    pub fn template(&mut self, part: &'a Part) -> Out<Value> {
+        match part {
+            Part::Literal(value) => self.own(Val::Ref(value)),
+            Part::Native(expression) => {
+                let val = self.expression(expression)?;
+                self.own(val)
+            }
+            Part::Text(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    match piece {
+                        Piece::Literal(literal) => {
+                            self.make(literal.len())?;
+                            text.push_str(literal);
+                        }
+                        Piece::Expression(expression) => {
+                            let val = self.expression(expression)?;
+                            text.push_str(&self.display(val)?);
+                        }
+                    }
+                }
+                Ok(Value::String(text))
+            }
+            Part::List(parts) => parts
+                .iter()
+                .map(|part| self.template(part))
+                .collect::<Out<Vec<_>>>()
+                .map(Value::Array),
+            Part::Map(parts) => {
+                let mut fields = Map::new();
+                for (key, part) in parts {
+                    self.make(key.len())?;
+                    fields.insert(key.clone(), self.template(part)?);
+                }
+                Ok(Value::Object(fields))
+            }
+        }
+    }
+
+    pub fn condition(&mut self, expression: &'a Expression) -> Out<bool> {
+        let val = self.expression(expression)?;
+        match val.value() {
+            Some(Value::Bool(value)) => Ok(*value),
+            _ => Err(fail(format!(
+                "the condition `{}` gives {}, not true or false",
+                expression.source.trim(),
+                val.kind()
+            ))),
+        }
+    }
+
+    fn expression(&mut self, expression: &'a Expression) -> Out<Val<'a>> {
+        self.source = &expression.source;
+        let val = self.eval(&expression.root)?;
+        self.require(val)
+    }
+
+    /// A value as text: texts as they are, nothing for null, JSON for the rest.
+    pub fn display(&mut self, val: Val<'a>) -> Out<String> {
+        let settled = self.settle(val)?;
+        Ok(match settled.value() {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => {
+                self.make(text.len())?;
+                text.clone()
+            }
+            Some(value) => self.json(value)?,
+        })
+    }
+
+    /// A copy, paid for.
+    pub fn json_copy(&mut self, value: &Value) -> Out<Value> {
+        self.pay_for_copy(value)?;
+        Ok(value.clone())
+    }
+
+    /// A value as compact JSON.
+    pub fn json(&mut self, value: &Value) -> Out<String> {
+        self.pay_for_copy(value)?;
+        Ok(value.to_string())
+    }
+
+    pub fn eval(&mut self, node: &'a Node) -> Out<Val<'a>> {
+        self.burn(1)?;
+        Ok(match &node.kind {
+            Kind::Literal(value) => Val::Ref(value),
+            Kind::Root(name) => match self.scope.roots.iter().find(|(root, _)| *root == &**name) {
+                Some((_, value)) => Val::Ref(value),
+                None => Val::Missing(node, None),
+            },
+            Kind::Step(id) => self.step(node, id),
+            Kind::Field(base, name) => {
+                let base = self.eval(base)?;
+                field(node, base, name)
+            }
+            Kind::Item(base, item) => {
+                let base = self.eval(base)?;
+                let item = self.eval(item)?;
+                self.item(node, base, item)?
+            }
+            Kind::Slice(base, start, stop) => {
+                self.slice(base, start.as_deref(), stop.as_deref())?
+            }
+            Kind::Not(inner) => {
+                let val = self.eval(inner)?;
+                Val::from(!self.require(val)?.truth())
+            }
+            Kind::Negate(inner) => {
+                let val = self.eval(inner)?;
+                self.negate(val)?
+            }
+            Kind::And(left, right) => {
+                let left = self.eval(left)?;
+                if self.require(left.clone())?.truth() {
+                    self.eval(right)?
+                } else {
+                    left
+                }
+            }
+            Kind::Or(left, right) => {
+                let left = self.eval(left)?;
+                if self.require(left.clone())?.truth() {
+                    left
+                } else {
+                    self.eval(right)?
+                }
+            }
+            Kind::Binary(operator, left, right) => {
+                let (left, right) = (self.eval(left)?, self.eval(right)?);
+                self.binary(*operator, left, right)?
+            }
+            Kind::Compare(first, rest) => {
+                let mut left = self.eval(first)?;
+                left = self.settle(left)?;
+                for (comparison, right) in rest {
+                    let right = self.eval(right)?;
+                    let right = self.settle(right)?;
+                    if !self.compare(*comparison, &left, &right)? {
+                        return Ok(Val::from(false));
+                    }
+                    left = right;
+                }
+                Val::from(true)
+            }
+            Kind::If { test, yes, no } => {
+                let test = self.eval(test)?;
+                if self.require(test)?.truth() {
+                    self.eval(yes)?
+                } else {
+                    self.eval(no)?
+                }
+            }
+            Kind::Filter(filter, inner, args) => {
+                let mut val = self.eval(inner)?;
+                if !filter.takes_missing {
+                    val = self.require(val)?;
+                }
+                let given = self.given(args)?;
+                (filter.apply)(self, val, given)?
+            }
+            Kind::Test(test, inner, args) => {
+                let mut val = self.eval(inner)?;
+                if !test.takes_missing {
+                    val = self.settle(val)?;
+                }
+                let mut args = self.given(args)?.placed;
+                for arg in &mut args {
+                    *arg = self.settle(std::mem::replace(arg, Val::Own(Value::Null)))?;
+                }
+                Val::from((test.apply)(self, &val, &args)?)
+            }
+            Kind::Call(function, args) => {
+                let given = self.given(args)?;
+                (function.call)(self, given)?
+            }
+            Kind::List(items) => {
+                self.make(items.len() * 8)?;
+                let items: Out<Vec<_>> = items
+                    .iter()
+                    .map(|item| {
+                        let val = self.eval(item)?;
+                        self.require(val)
+                    })
+                    .collect();
+                Val::List(items?)
+            }
+            Kind::Map(pairs) => {
+                let mut fields = Map::new();
+                for (key, value) in pairs {
+                    let key = self.eval(key)?;
+                    let key = self.key(key)?;
+                    let value = self.eval(value)?;
+                    fields.insert(key, self.own(value)?);
+                }
+                Val::Own(Value::Object(fields))
+            }
+        })
+    }
+
+    /// The key of a map: a text, or a number or boolean as text.
+    pub fn key(&mut self, val: Val<'a>) -> Out<String> {
+        match self.require(val)? {
+            val if matches!(
+                val.value(),
+                Some(Value::String(_) | Value::Number(_) | Value::Bool(_))
+            ) =>
+            {
+                self.display(val)
+            }
+            other => Err(fail(format!(
+                "the key of a map must be a text, not {}",
+                other.kind()
+            ))),
+        }
+    }
+
+    fn step(&self, node: &'a Node, id: &str) -> Val<'a> {
+        if let Some((_, output)) = self.scope.steps.iter().find(|(step, _)| &**step == id) {
+            return Val::Ref(output);
+        }
+        Val::Missing(node, None)
+    }
+
+    fn given(&mut self, args: &'a Args) -> Out<Given<'a>> {
+        let mut given = Given::default();
+        for arg in &args.placed {
+            let val = self.eval(arg)?;
+            given.placed.push(self.require(val)?);
+        }
+        for (name, arg) in &args.named {
+            let val = self.eval(arg)?;
+            given.named.push((name, self.require(val)?));
+        }
+        Ok(given)
+    }
+}
+
+/// A field of a map. Of anything else it is missing, which `is defined` and `default` may ask of.
+pub(super) fn field<'a>(node: &'a Node, base: Val<'a>, name: &str) -> Val<'a> {
+    match base {
+        Val::Missing(..) => base,
+        Val::Ref(within) => within
+            .get(name)
+            .map_or(Val::Missing(node, Some(within)), Val::Ref),
+        Val::Own(Value::Object(mut fields)) => fields
+            .remove(name)
+            .map_or(Val::Missing(node, None), Val::Own),
+        Val::Own(_) | Val::List(_) => Val::Missing(node, None),
+    }
+}
+
+fn budget(message: String) -> Box<StepError> {
+    Box::new(
+        StepError::new(ErrorKind::InvalidInput, message)
+            .with_code("expression_budget")
+            .with_help("work on less data at once, or let the app do it: a filter in its query, a smaller page"),
+    )
+}
+
+/// Refuses what could not be read back from a journal.
+pub(super) fn check_depth(value: &Value) -> Out<()> {
+    fn deeper(value: &Value, left: usize) -> bool {
+        match value {
+            Value::Array(items) => left == 0 || items.iter().any(|item| deeper(item, left - 1)),
+            Value::Object(fields) => {
+                left == 0 || fields.values().any(|item| deeper(item, left - 1))
+            }
+            _ => false,
+        }
+    }
+    if deeper(value, MAX_RESULT_DEPTH) {
+        return Err(budget(format!(
+            "the value is nested deeper than {MAX_RESULT_DEPTH}"
+        )));
+    }
+    Ok(())
+}
+
+/// A position counted from the front, or from the back if it is negative.
+pub(super) fn position(index: i64, length: usize) -> Option<usize> {
+    if index >= 0 {
+        return usize::try_from(index).ok().filter(|n| *n < length);
+    }
+    usize::try_from(index.unsigned_abs())
+        .ok()
+        .and_then(|back| length.checked_sub(back))
+}
+
+/// Whole numbers of arguments.
+pub(super) fn whole(val: &Val<'_>, what: &str) -> Out<i64> {
+    val.as_number()
+        .and_then(Num::whole)
+        .ok_or_else(|| fail(format!("{what} must be a whole number, not {}", val.kind())))
+}
