@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use sha2::{Digest as _, Sha256};
+
 /// The entries of the top level, beside dot files.
 const TOP_LEVEL: &[&str] = &[
     "Cargo.lock",
@@ -187,6 +189,11 @@ const VOCABULARY: &[(&str, &str)] = &[
 /// Names of foreign crates that contain such a word.
 const FOREIGN_NAMES: &[&str] = &["HttpConnector", "HttpsConnector", "connector_layer"];
 
+/// Where the migrations stand, each with its SHA-256 in the file [`CHECKSUMS`] beside them: what has been released is never
+/// changed, only followed by another.
+const MIGRATIONS: &str = "engine/store/migrations/";
+const CHECKSUMS: &str = "SHA256SUMS";
+
 /// Lines of a source file, tests included. Past it, split by subject.
 const MAX_LINES: usize = 800;
 
@@ -351,6 +358,40 @@ fn our_words_are_used() {
         }
     }
     report(faults);
+}
+
+#[test]
+fn migrations_are_what_they_were() {
+    let path = format!("{MIGRATIONS}{CHECKSUMS}");
+    let held = std::fs::read_to_string(root().join(&path)).unwrap_or_default();
+    let held: BTreeMap<&str, &str> = held
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(sum, name)| (name, sum))
+        .collect();
+    let found: BTreeMap<String, String> = sources(&[".sql"])
+        .into_iter()
+        .filter_map(|(path, text)| {
+            Some((
+                path.strip_prefix(MIGRATIONS)?.to_owned(),
+                hex::encode(Sha256::digest(text)),
+            ))
+        })
+        .collect();
+    assert!(!found.is_empty(), "no migrations found in {MIGRATIONS}");
+    let command = format!("cd {MIGRATIONS} && sha256sum *.sql > {CHECKSUMS}");
+    let changed = found.iter().filter_map(|(name, sum)| match held.get(name.as_str()) {
+        None => Some(format!("{MIGRATIONS}{name}: new; hold its checksum: {command}")),
+        Some(known) if known != sum => {
+            Some(format!("{MIGRATIONS}{name}: changed; databases out there have the old one: add another migration (or, if this one was never released, {command})"))
+        }
+        Some(_) => None,
+    });
+    let gone = held
+        .keys()
+        .filter(|name| !found.contains_key(**name))
+        .map(|name| format!("{MIGRATIONS}{name}: gone; databases out there were made with it"));
+    report(changed.chain(gone));
 }
 
 /// Fails with every fault, not only the first.

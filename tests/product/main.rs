@@ -1,0 +1,5 @@
+//! The product from outside: the real program as a process, real databases, a real OAuth 2 server, the sandbox. One binary
+//! for all suites, so that it links once. Must not reach into the engine for what a user can see.
+
+mod actas;
+mod commands;
