@@ -1,7 +1,7 @@
 //! Requests: from a module's template and its input to a [`Call`]. Says where an app is and which hosts are its own; never holds a
 //! credential.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use crate::app::address::{self, Address};
@@ -137,8 +137,8 @@ impl Request {
         for (place, value) in &add.place {
             match place {
                 SendAs::Query(name) => {
-                    query.remove(name);
-                    query.insert(name.clone(), value.clone());
+                    query.retain(|(n, _)| n != name);
+                    query.push((name.clone(), value.clone()));
                 }
                 SendAs::Json(name) => match &mut body {
                     Some(Written::Json(Value::Object(map))) => {
@@ -222,17 +222,18 @@ impl Written {
     }
 }
 
+/// Names and values in the order of the manifest.
 fn fields(
     templates: &[(String, Template)],
     scope: &Scope,
-) -> Result<Map<String, Value>, StepError> {
+) -> Result<Vec<(String, Value)>, StepError> {
     templates
         .iter()
         .map(|(name, template)| Ok((name.clone(), template.evaluate(scope)?)))
         .collect()
 }
 
-fn pairs(values: &Map<String, Value>) -> Result<Vec<(String, String)>, StepError> {
+fn pairs(values: &[(String, Value)]) -> Result<Vec<(String, String)>, StepError> {
     encode::pairs(values.iter().map(|(name, value)| (name.as_str(), value)))
         .map_err(|name| unwritable(&name, "takes text, numbers, booleans or a list of them"))
 }
