@@ -18,6 +18,23 @@ use crate::children::{spawn, wait_for};
 use crate::need;
 
 const HINT: &str = "apt-get install postgresql";
+/// Makes the files, runs the server, and ends both when the last writer of its standard input is gone: this process. Takes
+/// the directory, how many words the first command has, and both commands. (A shell makes what it starts in the background
+/// ignore QUIT; PostgreSQL, once it runs, takes it as the order to stop at once.)
+const KEEPER: &str = r#"
+dir=$1 words=$2; shift 2
+trap : TERM
+(
+    first=
+    while [ "$words" -gt 0 ]; do first="$first '$1'"; words=$((words - 1)); shift; done
+    eval "$first" && exec "$@"
+) </dev/null >"$dir/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -TERM 0; kill -QUIT $server
+wait $server; wait $server
+rm -rf -- "$dir" || { sleep 1; rm -rf -- "$dir"; }
+"#;
 const START: Duration = Duration::from_secs(60);
 
 /// The URL of a fresh, empty database on the server of this process; `None`, reported, where PostgreSQL is not installed.
@@ -92,10 +109,8 @@ impl Server {
             "-E",
             "UTF8",
             "--locale=C.UTF-8",
-            "--no-sync",
-            "--no-instructions",
         ]);
-        run(initdb.current_dir("/"))?;
+        initdb.args(["--no-sync", "--no-instructions"]);
 
         let on = |yes: bool| if yes { "on" } else { "off" };
         let mut postgres = user_command(user.as_ref(), &bin.join("postgres"));
@@ -111,13 +126,13 @@ impl Server {
         ] {
             postgres.args(["-c", setting]);
         }
-        // The keeper: `cat` ends when the last writer of its standard input, this process, is gone.
         let mut keeper = Command::new("sh");
         keeper
-            .arg("-c")
-            .arg("dir=$1; shift; \"$@\" </dev/null >\"$dir/log\" 2>&1 & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf -- \"$dir\"")
-            .arg("postgres-keeper")
+            .args(["-c", KEEPER, "postgres-keeper"])
             .arg(&dir)
+            .arg(initdb.get_args().len().saturating_add(1).to_string())
+            .arg(initdb.get_program())
+            .args(initdb.get_args())
             .arg(postgres.get_program())
             .args(postgres.get_args())
             .current_dir("/")
