@@ -1,1 +1,15 @@
-//! The only crate that performs steps.
+//! The only crate that performs steps: claim, load, decide, perform, record.
+//!
+//! [`Runner`] is the handle the server uses. One task drives one held run ([`drive::Drive`]); everything that lasts goes through the store's one
+//! writer; waiting and paused runs hold no task and no memory.
+
+mod changes;
+mod claim;
+mod drive;
+mod perform;
+mod plans;
+mod record;
+mod runner;
+
+pub use plans::{LoadError, Version};
+pub use runner::{CancelError, CreateError, NewRun, Runner, RunnerConfig, Started};

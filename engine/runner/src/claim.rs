@@ -1,0 +1,116 @@
+//! What goes on beside the runs: taking over those that nobody holds, keeping the leases of those held here, handing on what came for them.
+//! There is no recovery of its own: a run of a dead process is claimed like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actas_core::run::{LEVEL, Run, upcast};
+use actas_store::{Claimed, JournalRow};
+
+use crate::drive::Drive;
+use crate::plans::{LoadError, Version};
+use crate::runner::Inner;
+
+/// The truth is polled this often; hints only make it quicker.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Claims whatever can move, as long as there is room.
+pub async fn claiming(inner: Arc<Inner>) {
+    while !inner.is_stopping() {
+        let room = u32::try_from(inner.woken.available_permits()).unwrap_or(u32::MAX).min(100);
+        let mut full = false;
+        if room > 0 {
+            match inner.store.claim(&inner.config.worker, LEVEL, inner.config.lease, room).await {
+                Ok(claimed) => {
+                    full = claimed.len() >= usize::try_from(room).unwrap_or(usize::MAX);
+                    for one in claimed {
+                        adopt(&inner, one).await;
+                    }
+                }
+                Err(error) => tracing::warn!("no runs can be claimed now: {error}"),
+            }
+        }
+        if full {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::select! {
+                () = inner.store.hint() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = inner.stopped() => {}
+            }
+        }
+    }
+}
+
+/// Renews the leases of all held runs, and lets those look who watch runs held elsewhere.
+pub async fn renewing(inner: Arc<Inner>) {
+    let every = (inner.config.lease / 5).min(POLL);
+    loop {
+        tokio::time::sleep(every).await;
+        if inner.holds_any()
+            && let Err(error) = inner.store.renew(&inner.config.worker, inner.config.lease).await
+        {
+            tracing::warn!("leases are not renewed now: {error}");
+        }
+        inner.changes.tick();
+    }
+}
+
+/// Hands on what came into the inbox of a run that is held here.
+pub async fn nudging(inner: Arc<Inner>) {
+    let mut arrivals = inner.store.subscribe();
+    loop {
+        match arrivals.recv().await {
+            Ok(run) => inner.nudge(&run),
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => inner.nudge_all(),
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Loads a claimed run and drives it.
+async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
+    let Ok(permit) = inner.woken.clone().acquire_owned().await else { return };
+    let row = claimed.run;
+    let loaded = match inner.plans.version(&inner.store, &row.workspace, &row.version).await {
+        Ok(version) => fold(&version, &claimed.journal).map(|run| (version, run)),
+        Err(error) => Err(error),
+    };
+    match loaded {
+        Ok((version, run)) => {
+            let (progress, nudge) = inner.hold(&row.id, row.epoch);
+            let drive = Drive {
+                inner: inner.clone(),
+                workspace: row.workspace,
+                id: row.id,
+                version,
+                run,
+                epoch: row.epoch,
+                seq: claimed.journal.last().map_or(0, |row| row.seq),
+                birth: None,
+                nudge,
+                progress,
+                permit: Some(permit),
+                pending: Vec::new(),
+                ops: Vec::new(),
+                asked: Vec::new(),
+                under_way: tokio::task::JoinSet::new(),
+            };
+            tokio::spawn(drive.go(claimed.inbox));
+        }
+        // Its lease runs out and it is tried again: by this program when the store is back, by a newer one if it is of a newer meaning.
+        Err(error) => tracing::error!(run = %row.id, "run cannot be taken over: {error}"),
+    }
+}
+
+/// A run's state from its journal.
+pub fn fold(version: &Arc<Version>, journal: &[JournalRow]) -> Result<Run, LoadError> {
+    let mut run = Run::new(version.plan.clone());
+    for row in journal {
+        let broken = |why: String| LoadError::Journal { run: row.run.clone(), why: format!("row {}: {why}", row.seq) };
+        for event in upcast(row.v, &row.body).map_err(broken)?.events {
+            run.apply(&event).map_err(|illegal| broken(illegal.to_string()))?;
+        }
+    }
+    Ok(run)
+}

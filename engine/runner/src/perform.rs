@@ -1,0 +1,171 @@
+//! One attempt of one step: from its input to an outcome. Knows nothing of journals; it may be dropped at any await.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actas_connections::{Connections, Usable, Use, UseError};
+use actas_core::app::{Call, Effect, Manifest, Module, Natives, Performance, Progress, RecordRef};
+use actas_core::run::{AskReason, Bound};
+use actas_core::{ErrorKind, StepError, Time};
+use actas_egress::{CallLimits, Egress};
+use serde_json::Value;
+
+/// The longest an attempt takes when its step says nothing.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A step's output may not be larger, in bytes of its JSON.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// Everything an attempt needs, so that it owns itself.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The step's number in its plan.
+    pub step: usize,
+    /// From 1.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Time,
+    /// The app.
+    pub manifest: Arc<Manifest>,
+    /// The module.
+    pub module: Arc<Module>,
+    /// Its input, evaluated.
+    pub input: Value,
+    /// The key that all attempts of this step share.
+    pub key: String,
+    /// What happens when it is interrupted.
+    pub effect: Effect,
+    /// The longest it may take.
+    pub timeout: Option<Duration>,
+    /// The connection, with what proves that this run may use it.
+    pub through: Option<(Bound, Use)>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The step's number in its plan.
+    pub step: usize,
+    /// From 1.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Time,
+    /// As which account, if it went through one.
+    pub bound: Option<Bound>,
+    /// Its output and what it touched, or why not.
+    pub result: Result<(Value, Option<RecordRef>), Failure>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// For the step.
+    pub error: StepError,
+    /// What became of the account, if it has to sign in again.
+    pub sign_in: Option<AskReason>,
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        Self { error, sign_in: None }
+    }
+}
+
+impl From<UseError> for Failure {
+    fn from(error: UseError) -> Self {
+        match error {
+            UseError::SignIn(reason) => Self {
+                error: StepError::new(ErrorKind::SignInNeeded, format!("the account has to sign in again ({})", reason.as_str())),
+                sign_in: Some(reason),
+            },
+            UseError::NotTheirs => StepError::new(ErrorKind::PermissionDenied, "the connection belongs to somebody else")
+                .with_code("not_theirs")
+                .into(),
+            UseError::Unavailable(error) => error.into(),
+            other => StepError::new(ErrorKind::Unavailable, format!("the connection cannot be read: {other}")).into(),
+        }
+    }
+}
+
+/// What attempts share.
+#[derive(Debug, Clone)]
+pub struct Hands {
+    /// Where credentials come from.
+    pub connections: Connections,
+    /// Where requests go out.
+    pub egress: Egress,
+    /// Modules that are code.
+    pub natives: Natives,
+}
+
+impl Hands {
+    /// Performs an attempt to its end, or to its timeout.
+    pub async fn perform(&self, attempt: Attempt) -> Outcome {
+        let limit = attempt.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let (step, number, started_at) = (attempt.step, attempt.attempt, attempt.started_at);
+        let bound = attempt.through.as_ref().map(|(bound, _)| bound.clone());
+        let effect = attempt.effect;
+        let result = match tokio::time::timeout(limit, self.converse(attempt, limit)).await {
+            Ok(result) => result,
+            Err(_) if effect == Effect::AtMostOnce => Err(unknown_outcome("it did not answer in time").into()),
+            Err(_) => Err(StepError::new(ErrorKind::Timeout, format!("no answer within {} s", limit.as_secs_f64())).into()),
+        };
+        Outcome { step, attempt: number, started_at, bound, result }
+    }
+
+    async fn converse(&self, attempt: Attempt, limit: Duration) -> Result<(Value, Option<RecordRef>), Failure> {
+        let Attempt { manifest, module, input, key, effect, through, .. } = attempt;
+        let mut usable = match &through {
+            Some((_, permit)) => Some(self.connections.credential(permit).await?),
+            None => None,
+        };
+        let facts = usable.as_ref().map_or(Value::Null, |usable| usable.facts.clone());
+        let (mut performance, mut progress) = Performance::start(&manifest, &module, &self.natives, input, facts, &key)?;
+        loop {
+            let call = match progress {
+                Progress::Done { output, record } => return Ok((output, record)),
+                Progress::Call(call) => call,
+            };
+            progress = self.exchange(&mut performance, &call, &mut usable, through.as_ref().map(|(_, permit)| permit), effect, limit).await?;
+        }
+    }
+
+    /// Sends one call and hands the answer to the interpreter. A credential that the app refuses is renewed once and the call sent again: the app
+    /// did nothing with the first, so this is right for every effect class. A refusal of the fresh one ends in a sign-in.
+    async fn exchange(
+        &self,
+        performance: &mut Performance,
+        call: &Call,
+        usable: &mut Option<Usable>,
+        permit: Option<&Use>,
+        effect: Effect,
+        limit: Duration,
+    ) -> Result<Progress, Failure> {
+        let limits = CallLimits { timeout: limit, max_body: MAX_BODY };
+        loop {
+            let credential = usable.as_ref().map(|usable| &usable.credential);
+            let response = match self.egress.send(call, credential, &limits).await {
+                Ok(response) => response,
+                Err(error) if effect == Effect::AtMostOnce && error.answer_lost() => {
+                    return Err(unknown_outcome(&error.to_string()).into());
+                }
+                Err(error) => return Err(error.step_error().into()),
+            };
+            match (performance.next(&response), permit, usable.as_ref()) {
+                (Ok(progress), _, _) => return Ok(progress),
+                (Err(error), Some(permit), Some(used)) if error.kind == ErrorKind::SignInNeeded => {
+                    // The second refusal of a fresh token comes back from here as a sign-in, so this loop is bounded.
+                    *usable = Some(self.connections.refused(permit, used.token_version).await?);
+                }
+                (Err(error), _, _) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The error of an `at_most_once` step whose answer was lost: nobody knows, so nobody repeats it.
+fn unknown_outcome(why: &str) -> StepError {
+    StepError::new(ErrorKind::Internal, format!("it may or may not have happened: {why}"))
+        .with_code("interrupted")
+        .with_help("look in the app whether it happened; it is never repeated by itself")
+}

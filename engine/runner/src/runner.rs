@@ -1,0 +1,409 @@
+//! The handle: create a run, wait for it, watch it, cancel it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actas_connections::Connections;
+use actas_core::app::Natives;
+use actas_core::audit;
+use actas_core::flow::Entry;
+use actas_core::ids::{InboxId, RunId, UserId, VersionId, WorkerId, WorkspaceId};
+use actas_core::run::{Created, Event, Person, Run};
+use actas_egress::Egress;
+use actas_store::{Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, Store, system};
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::changes::Changes;
+use crate::claim;
+use crate::drive::{Birth, Drive, Progressed};
+use crate::perform::Hands;
+use crate::plans::{LoadError, Plans, Version};
+use crate::record::{Origin, cancel_asked};
+
+/// How long an idempotency key answers with the run it made.
+const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What a runner is told at its start.
+#[derive(Debug, Clone)]
+pub struct RunnerConfig {
+    /// This process.
+    pub worker: WorkerId,
+    /// How long a lease lasts without being renewed.
+    pub lease: Duration,
+    /// How many claimed runs may be in flight at once.
+    pub woken_at_once: u32,
+}
+
+/// A run to create. Inputs have been checked and filled in with [`actas_core::flow`]'s `check_inputs`.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// What: a version or a draft's snapshot.
+    pub version: VersionId,
+    /// For whom.
+    pub invoker: Person,
+    /// Who did it, for the audit log.
+    pub actor: audit::Actor,
+    /// The way it came in.
+    pub entry: Entry,
+    /// What it is given.
+    pub inputs: Value,
+    /// `(Idempotency-Key, SHA-256 of the body in hex)`.
+    pub idempotency: Option<(String, String)>,
+    /// The peer's address.
+    pub ip: Option<String>,
+    /// The user agent.
+    pub agent: Option<String>,
+}
+
+/// Why a run was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The key was used with another body.
+    #[error("idempotency key was used with another body: use a new key for a new request")]
+    OtherBody,
+    /// The version cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store is full or away.
+    #[error("run cannot be recorded: {0}")]
+    Store(String),
+    /// The runner is stopping.
+    #[error("this process is stopping: send the request again")]
+    Stopping,
+}
+
+/// Why a run was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// It is over, as this.
+    #[error("run has ended already ({0})")]
+    Ended(String),
+    /// There is none.
+    #[error("there is no such run")]
+    NotFound,
+    /// The store is full or away.
+    #[error("cancelling cannot be recorded: {0}")]
+    Store(String),
+}
+
+/// A run that was created, or that the same request created before.
+#[derive(Debug)]
+pub struct Started {
+    /// Which.
+    pub run: RunId,
+    /// True if the idempotency key had made it before.
+    pub repeated: bool,
+}
+
+/// The runner: cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    inner: Arc<Inner>,
+}
+
+/// What all runs of a process share.
+#[derive(Debug)]
+pub struct Inner {
+    /// Where everything lasts.
+    pub store: Store,
+    /// What steps are performed with.
+    pub hands: Hands,
+    /// What was told at the start.
+    pub config: RunnerConfig,
+    /// Compiled versions.
+    pub plans: Plans,
+    /// Who watches.
+    pub changes: Changes,
+    /// Room for claimed runs.
+    pub woken: Arc<Semaphore>,
+    held: Mutex<HashMap<RunId, Held>>,
+    stopping: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Held {
+    epoch: i64,
+    nudge: mpsc::UnboundedSender<()>,
+    progress: watch::Receiver<Progressed>,
+}
+
+impl Inner {
+    /// Notes that this process holds a run.
+    pub fn hold(&self, run: &RunId, epoch: i64) -> (watch::Sender<Progressed>, mpsc::UnboundedReceiver<()>) {
+        let (nudge, nudged) = mpsc::unbounded_channel();
+        let (progress, seen) = watch::channel(if epoch == 1 { Progressed::Born } else { Progressed::Durable });
+        self.held().insert(run.clone(), Held { epoch, nudge, progress: seen });
+        (progress, nudged)
+    }
+
+    /// Notes that it no longer does; a newer hold of the same run stays.
+    pub fn let_go(&self, run: &RunId, epoch: i64) {
+        let mut held = self.held();
+        if held.get(run).is_some_and(|held| held.epoch == epoch) {
+            held.remove(run);
+        }
+    }
+
+    /// Whether any run is held.
+    pub fn holds_any(&self) -> bool {
+        !self.held().is_empty()
+    }
+
+    /// Wakes a held run: something came for it.
+    pub fn nudge(&self, run: &RunId) {
+        if let Some(held) = self.held().get(run) {
+            // A closed channel is a run that is just being let go; whatever came for it makes it claimable.
+            let _ = held.nudge.send(());
+        }
+    }
+
+    /// Wakes all held runs.
+    pub fn nudge_all(&self) {
+        for held in self.held().values() {
+            let _ = held.nudge.send(());
+        }
+    }
+
+    /// Whether nothing new may begin.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Resolves when the process begins to stop.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as `self`.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<RunId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runner {
+    /// Starts performing: claims what can move, renews leases, hands on what comes in.
+    pub fn start(store: Store, connections: Connections, egress: Egress, natives: Natives, config: RunnerConfig) -> Self {
+        let woken = Arc::new(Semaphore::new(usize::try_from(config.woken_at_once).unwrap_or(usize::MAX >> 4)));
+        let inner = Arc::new(Inner {
+            store,
+            hands: Hands { connections, egress, natives },
+            config,
+            plans: Plans::default(),
+            changes: Changes::default(),
+            woken,
+            held: Mutex::default(),
+            stopping: watch::channel(false).0,
+        });
+        tokio::spawn(claim::claiming(inner.clone()));
+        tokio::spawn(claim::renewing(inner.clone()));
+        tokio::spawn(claim::nudging(inner.clone()));
+        Self { inner }
+    }
+
+    /// Creates a run and begins it. It is durable when [`Runner::durable`] or [`Runner::settled`] say so; with an idempotency key it is
+    /// durable when this returns.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub async fn create(&self, new: NewRun) -> Result<Started, CreateError> {
+        if self.inner.is_stopping() {
+            return Err(CreateError::Stopping);
+        }
+        let version = self.version(&new.workspace, &new.version).await?;
+        let keyed = new.idempotency.is_some();
+        if let Some(started) = self.made_before(&new, &version).await? {
+            return Ok(started);
+        }
+        let run = self.bear(&new, version.clone());
+        if keyed && let Err(error) = self.durable(&run).await {
+            // Two requests with one key at once: one made the run, the other finds it.
+            return self.made_before(&new, &version).await?.ok_or(error);
+        }
+        Ok(Started { run, repeated: false })
+    }
+
+    /// The run that the same key made before, if its body was the same.
+    async fn made_before(&self, new: &NewRun, version: &Version) -> Result<Option<Started>, CreateError> {
+        let Some((key, digest)) = &new.idempotency else { return Ok(None) };
+        let reader = self.inner.store.reader(&new.workspace);
+        match reader.idempotency(&new.invoker.id, &version.row.flow, key, system::now()).await.map_err(LoadError::from)? {
+            Some(row) if row.body_digest == *digest => Ok(Some(Started { run: row.run, repeated: true })),
+            Some(_) => Err(CreateError::OtherBody),
+            None => Ok(None),
+        }
+    }
+
+    fn bear(&self, new: &NewRun, version: Arc<Version>) -> RunId {
+        let id = RunId::from_bits(system::new_bits());
+        let at = system::now();
+        let row = &version.row;
+        let created = Created {
+            level: row.level,
+            run: id.clone(),
+            first_run: id.clone(),
+            flow: row.flow.clone(),
+            flow_name: version.plan.flow.flow.clone(),
+            version: row.id.clone(),
+            number: (row.number > 0).then_some(row.number),
+            digest: row.digest.clone(),
+            invoker: new.invoker.clone(),
+            entry: new.entry,
+            inputs: new.inputs.clone(),
+            vars: Value::Null,
+            at,
+        };
+        let idempotency = new.idempotency.as_ref().map(|(key, digest)| IdempotencyRow {
+            user: new.invoker.id.clone(),
+            flow: row.flow.clone(),
+            key: key.clone(),
+            body_digest: digest.clone(),
+            run: id.clone(),
+            expires_at: at.after(KEY_KEPT),
+        });
+        let event = Event::RunCreated(Box::new(created));
+        let mut run = Run::new(version.plan.clone());
+        run.apply(&event).expect("a new run takes its first event");
+        let (progress, nudge) = self.inner.hold(&id, 1);
+        let drive = Drive {
+            inner: self.inner.clone(),
+            workspace: new.workspace.clone(),
+            id: id.clone(),
+            version,
+            run,
+            epoch: 1,
+            seq: 0,
+            birth: Some(Birth {
+                origin: Origin { actor: new.actor.clone(), ip: new.ip.clone(), agent: new.agent.clone() },
+                idempotency,
+            }),
+            nudge,
+            progress,
+            permit: None,
+            pending: vec![event],
+            ops: Vec::new(),
+            asked: Vec::new(),
+            under_way: tokio::task::JoinSet::new(),
+        };
+        tokio::spawn(drive.go(Vec::new()));
+        id
+    }
+
+    /// Resolves when the creation of a run born here is durable.
+    ///
+    /// # Errors
+    /// If it was never created.
+    pub async fn durable(&self, run: &RunId) -> Result<(), CreateError> {
+        let Some(mut progress) = self.progress_of(run) else { return Ok(()) };
+        // A closed channel is a run that was let go; it is durable unless it said otherwise last.
+        let _ = progress.wait_for(|progress| !matches!(progress, Progressed::Born)).await;
+        match &*progress.borrow() {
+            Progressed::Never(why) => Err(CreateError::Store(why.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The run, once it has ended or a person is needed and that is durable; none if the time runs out first.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn settled(&self, workspace: &WorkspaceId, run: &RunId, timeout: Duration) -> Result<Option<Run>, LoadError> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        if let Some(mut progress) = self.progress_of(run) {
+            let settled = progress.wait_for(|progress| matches!(progress, Progressed::Settled(_) | Progressed::Never(_)));
+            match tokio::time::timeout_at(deadline, settled).await {
+                Ok(Ok(progress)) => {
+                    return Ok(match &*progress {
+                        Progressed::Settled(run) => Some(Run::clone(run)),
+                        _ => None,
+                    });
+                }
+                Ok(Err(_closed)) => {}
+                Err(_elapsed) => return Ok(None),
+            }
+        }
+        let mut changes = self.changes(run);
+        loop {
+            let loaded = self.load(workspace, run).await?;
+            if loaded.as_ref().is_none_or(Run::is_settled) {
+                return Ok(loaded);
+            }
+            match tokio::time::timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// A run folded from its journal.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn load(&self, workspace: &WorkspaceId, run: &RunId) -> Result<Option<Run>, LoadError> {
+        let reader = self.inner.store.reader(workspace);
+        let Some(row) = reader.run(run).await? else { return Ok(None) };
+        let version = self.version(workspace, &row.version).await?;
+        let journal = reader.journal(run).await?;
+        claim::fold(&version, &journal).map(Some)
+    }
+
+    /// Moves whenever something of the run was recorded: at once in this process, within a second elsewhere. A hint: look.
+    pub fn changes(&self, run: &RunId) -> watch::Receiver<u64> {
+        self.inner.changes.of(run)
+    }
+
+    /// Asks a run to stop: nothing new starts, what is under way finishes. Acknowledged when durable.
+    ///
+    /// # Errors
+    /// See [`CancelError`].
+    pub async fn cancel(&self, workspace: &WorkspaceId, run: &RunId, by: &UserId, actor: audit::Actor, entry: String) -> Result<(), CancelError> {
+        let store = |error: String| CancelError::Store(error);
+        let row = self.inner.store.reader(workspace).run(run).await.map_err(|e| store(e.to_string()))?;
+        let row = row.ok_or(CancelError::NotFound)?;
+        if row.ended_at.is_some() {
+            return Err(CancelError::Ended(row.state));
+        }
+        let at = system::now();
+        let inbox = InboxRow {
+            id: InboxId::from_bits(system::new_bits()),
+            run: run.clone(),
+            message: InboxMessage::Cancel { by: by.clone() },
+            at,
+        };
+        let commit = Commit {
+            ops: vec![Op::PutInbox { workspace: workspace.clone(), inbox }],
+            audit: vec![cancel_asked(workspace, run, by, actor, entry, at)],
+        };
+        match self.inner.store.commit(commit).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Conflict { .. }) => Err(CancelError::Ended("ended meanwhile".into())),
+            Err(error) => Err(store(error.to_string())),
+        }
+    }
+
+    /// A version with its compiled plan.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be run by this program.
+    pub async fn version(&self, workspace: &WorkspaceId, version: &VersionId) -> Result<Arc<Version>, LoadError> {
+        self.inner.plans.version(&self.inner.store, workspace, version).await
+    }
+
+    /// Stops gracefully: nothing new begins, what is under way may finish within the time. What is left is claimed by whoever comes next.
+    pub async fn drain(&self, timeout: Duration) {
+        self.inner.stopping.send_replace(true);
+        self.inner.nudge_all();
+        let deadline = tokio::time::Instant::now() + timeout;
+        while self.inner.holds_any() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn progress_of(&self, run: &RunId) -> Option<watch::Receiver<Progressed>> {
+        self.inner.held().get(run).map(|held| held.progress.clone())
+    }
+}
