@@ -1,0 +1,456 @@
+//! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs action flows as the person who runs them.
+#[derive(Debug, Parser)]
+#[command(name = "actas", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Where to run.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// PostgreSQL database, `postgres://…`; without it an embedded SQLite file in the data directory.
+    #[arg(long, global = true, env = "ACTAS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Data directory: embedded database, vault key, socket. Default `./.actas`.
+    #[arg(long, global = true, env = "ACTAS_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Speak to a running server instead; needs a token in `ACTAS_TOKEN`.
+    #[arg(long, global = true, env = "ACTAS_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// The API token for `--server`.
+    #[arg(long = "token-from-environment", global = true, env = "ACTAS_TOKEN", hide = true, hide_env_values = true)]
+    pub token: Option<String>,
+    /// Act as this user, who must be marked local (embedded store or the server's own machine only).
+    #[arg(long = "as", global = true, env = "ACTAS_AS", value_name = "USER")]
+    pub user: Option<String>,
+    /// Print one JSON document on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on standard error; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on standard error but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// A folder with more apps (manifests only); may be given several times.
+    #[arg(long, global = true, env = "ACTAS_APPS", value_name = "DIR", value_delimiter = ':')]
+    pub apps: Vec<PathBuf>,
+    /// Allow outgoing plain HTTP to exactly this address, private or not; may be given several times.
+    #[arg(long = "egress-allow", global = true, env = "ACTAS_EGRESS_ALLOW", value_name = "HOST:PORT", value_delimiter = ',')]
+    pub egress_allow: Vec<String>,
+    /// File with the vault's key (64 hex digits). Embedded: made on first start in the data directory.
+    #[arg(long, global = true, env = "ACTAS_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tell the whole story in one command: build, publish, run, pause, sign in, resume, review.
+    Demo(DemoArgs),
+    /// Find all faults of flow files at once.
+    Validate(FilesArgs),
+    /// Print the JSON Schema of flows or app manifests, for editors.
+    Schema {
+        /// Of which language.
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Run a draft as its author, with build-time values.
+    Build(BuildArgs),
+    /// Freeze the next version of a flow.
+    Publish(PublishArgs),
+    /// Run a published flow as yourself and wait, through sign-ins too.
+    Run(RunArgs),
+    /// Show which accounts a flow would act through, without running anything.
+    Accounts {
+        /// The flow's name.
+        flow: String,
+    },
+    /// Show what waits for you: sign-ins, with links.
+    Requests,
+    /// Runs: list, show, watch, cancel.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Flows: list, show, versions, export, stop, start, allow, deny.
+    #[command(subcommand)]
+    Flows(FlowsCommand),
+    /// Connections: list, connect, reconnect, disconnect, delete.
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// Apps: list, configure.
+    #[command(subcommand)]
+    Apps(AppsCommand),
+    /// The audit log: list, show, verify.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// People: list, add.
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// API tokens: add.
+    #[command(subcommand)]
+    Tokens(TokensCommand),
+    /// Run the server: API, pages, and a worker inside.
+    Serve(ServeArgs),
+    /// Print the effective settings, secrets hidden.
+    Settings,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave it running afterwards, with links to click.
+    #[arg(long)]
+    pub interactive: bool,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub struct FilesArgs {
+    /// Flow files or app manifests.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// The languages there are schemas of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Flows.
+    Flow,
+    /// App manifests.
+    App,
+}
+
+/// Inputs of a run.
+#[derive(Debug, Clone, Args)]
+pub struct Inputs {
+    /// One input, `-i name=value`; the value is read by the input's type.
+    #[arg(short = 'i', long = "input", value_name = "KEY=VALUE")]
+    pub input: Vec<String>,
+    /// All inputs as a JSON object, from a file or `-`.
+    #[arg(long, value_name = "FILE|-")]
+    pub inputs: Option<PathBuf>,
+}
+
+/// `build`
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The flow file.
+    pub file: PathBuf,
+    /// What the run is given.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How it waits.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `publish`
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The flow file.
+    pub file: PathBuf,
+    /// Check and show, but freeze nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A published flow's name, or a flow file.
+    pub flow: String,
+    /// What the run is given.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How it waits.
+    #[command(flatten)]
+    pub waiting: Waiting,
+    /// Print the run's id and leave it running; needs a server.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// How a command waits for a run.
+#[derive(Debug, Clone, Args)]
+pub struct Waiting {
+    /// Do not open a browser when the run pauses for a sign-in.
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Without a terminal: how long to wait at a pause, such as `10m`. Without it exit 3 at once.
+    #[arg(long, value_name = "DURATION")]
+    pub wait: Option<String>,
+}
+
+/// `runs`
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The latest runs.
+    List {
+        /// Only of this flow.
+        #[arg(long)]
+        flow: Option<String>,
+        /// Only in this state.
+        #[arg(long)]
+        state: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run: its steps, attempts, times, and the account each acted as.
+    Show {
+        /// The run.
+        run: String,
+    },
+    /// Follow a run until it ends.
+    Watch {
+        /// The run.
+        run: String,
+        /// How it waits.
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Stop a run: nothing new starts, what is under way finishes.
+    Cancel {
+        /// The run.
+        run: String,
+    },
+}
+
+/// `flows`
+#[derive(Debug, Subcommand)]
+pub enum FlowsCommand {
+    /// All flows.
+    List,
+    /// One flow.
+    Show {
+        /// Its name.
+        flow: String,
+    },
+    /// The published versions of a flow.
+    Versions {
+        /// Its name.
+        flow: String,
+    },
+    /// A version's document as YAML.
+    Export {
+        /// Its name.
+        flow: String,
+        /// The version's number; the last one if left out.
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Refuse new runs of a flow.
+    Stop {
+        /// Its name.
+        flow: String,
+        /// Why, for those who try.
+        #[arg(long, default_value = "stopped by hand")]
+        reason: String,
+    },
+    /// Let a stopped flow run again.
+    Start {
+        /// Its name.
+        flow: String,
+    },
+    /// Let somebody run a flow.
+    Allow {
+        /// Its name.
+        flow: String,
+        /// A login, `role:NAME` or `everyone`.
+        who: String,
+    },
+    /// Take that back.
+    Deny {
+        /// Its name.
+        flow: String,
+        /// A login, `role:NAME` or `everyone`.
+        who: String,
+    },
+}
+
+/// `connections`
+#[derive(Debug, Subcommand)]
+pub enum ConnectionsCommand {
+    /// Your own connections, and with the privilege the shared ones.
+    List {
+        /// Only your own.
+        #[arg(long)]
+        mine: bool,
+    },
+    /// Sign a shared connection in: prints the page to open.
+    Connect {
+        /// Its name.
+        name: String,
+        /// The app.
+        #[arg(long)]
+        app: String,
+        /// The app client, if not the default one.
+        #[arg(long)]
+        client: Option<String>,
+    },
+    /// Sign in again: prints the page to open.
+    Reconnect {
+        /// The connection's id.
+        connection: String,
+    },
+    /// Keep the row, drop the credentials, revoke at the app.
+    Disconnect {
+        /// The connection's id.
+        connection: String,
+    },
+    /// Remove it and revoke at the app.
+    Delete {
+        /// The connection's id, or a shared one's name.
+        connection: String,
+    },
+}
+
+/// `apps`
+#[derive(Debug, Subcommand)]
+pub enum AppsCommand {
+    /// The apps there are, with their modules.
+    List,
+    /// Make or change how this workspace is known to an app; prints the redirect URI to register there.
+    Configure {
+        /// The app.
+        app: String,
+        /// The app client's name.
+        #[arg(long, default_value = "default")]
+        name: String,
+        /// The OAuth client id.
+        #[arg(long)]
+        client_id: String,
+        /// Read the OAuth client secret from standard input; without it, a hidden prompt.
+        #[arg(long)]
+        secret_stdin: bool,
+        /// A public client, without a secret.
+        #[arg(long, conflicts_with = "secret_stdin")]
+        no_secret: bool,
+        /// A setting of the app, `--set instance_url=https://…`.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+}
+
+/// `audit`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The latest records.
+    List(AuditFilters),
+    /// One record, in plain words.
+    Show {
+        /// Its sequence number.
+        seq: i64,
+    },
+    /// Check the whole chain; exits 1 and names the first bad record.
+    Verify,
+}
+
+/// Which records.
+#[derive(Debug, Clone, Args)]
+pub struct AuditFilters {
+    /// Acted or was acted for (login).
+    #[arg(long)]
+    pub person: Option<String>,
+    /// In this flow.
+    #[arg(long)]
+    pub flow: Option<String>,
+    /// In this run.
+    #[arg(long)]
+    pub run: Option<String>,
+    /// Through this connection.
+    #[arg(long)]
+    pub connection: Option<String>,
+    /// As this external account.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// On this record of an app, `TYPE/ID`.
+    #[arg(long)]
+    pub record: Option<String>,
+    /// This action, such as `run.created`.
+    #[arg(long)]
+    pub action: Option<String>,
+    /// This entry point, such as `cli`.
+    #[arg(long)]
+    pub entry: Option<String>,
+    /// This outcome, such as `refused`.
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// Not before this RFC 3339 time.
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Before this RFC 3339 time.
+    #[arg(long)]
+    pub until: Option<String>,
+    /// How many.
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+}
+
+/// `users`
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// All people.
+    List,
+    /// Add a person; prints a one-time link with which they choose a password.
+    Add {
+        /// What they log in with.
+        login: String,
+        /// What people call them.
+        #[arg(long)]
+        name: Option<String>,
+        /// Where mail reaches them.
+        #[arg(long)]
+        email: Option<String>,
+        /// A role: runner, builder, auditor, admin or owner; may be given several times.
+        #[arg(long = "role", default_value = "runner")]
+        roles: Vec<String>,
+        /// The command line on this machine may act as them.
+        #[arg(long)]
+        local: bool,
+        /// Read a first password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+/// `tokens`
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// Make an API token for yourself; it is shown once.
+    Add {
+        /// What it is for.
+        name: String,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on.
+    #[arg(long, env = "ACTAS_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: std::net::SocketAddr,
+    /// The address people's browsers use, if another.
+    #[arg(long, env = "ACTAS_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<url::Url>,
+}
