@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use actas_core::flow::Plan;
 use actas_core::ids::ClientId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How far a flow reaches through a slot. Stored with the grant; compared at each resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,18 @@ pub struct Surface {
 }
 
 impl Surface {
+    /// How far a version reaches through one of its slots, by number. Hosts that depend on the client's settings are those of the client,
+    /// which stands here too; the manifest's fixed ones are named.
+    pub fn of(plan: &Plan, slot: usize, client: ClientId) -> Self {
+        let slot = &plan.slots[slot];
+        Self {
+            client,
+            scopes: slot.scopes.iter().cloned().collect(),
+            modules: slot.used_by.iter().map(|step| plan.steps[*step].step.uses.to_string()).collect(),
+            hosts: slot.manifest.hosts(&Value::Null).unwrap_or_default().into_iter().collect(),
+        }
+    }
+
     /// Whether this reaches anything that `agreed` does not. Narrower or equal needs no new consent.
     pub fn widens(&self, agreed: &Self) -> bool {
         self.client != agreed.client

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actas_connections::{Resolution, SlotAsk, Use};
+use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface, Use};
 use actas_core::app::{Effect, Performance, Progress};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{InboxId, RunId, SignInId, WorkspaceId};
 use actas_core::run::{ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Run, SlotState, StartStep, decide};
 use actas_core::{ErrorKind, StepError, Time};
-use actas_store::{Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system};
+use actas_store::{Binding, Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
@@ -298,9 +298,13 @@ impl Drive {
         let plan = &self.version.plan.slots[slot];
         let name = plan.name.clone();
         let ask = self.slot_ask(slot);
-        let event = match self.look_up(&ask).await {
-            Resolution::Bound(bound) => Event::SlotBound { slot: name, bound, at },
-            Resolution::Ask { reason, connection } if matches!(plan.slot.kind, SlotKind::Dynamic(_)) => {
+        let found = match &ask {
+            Some(ask) => self.look_up(ask).await,
+            None => None,
+        };
+        let event = match (found, ask) {
+            (Some(Resolution::Bound(bound)), _) => Event::SlotBound { slot: name, bound, at },
+            (Some(Resolution::Ask { reason, connection }), Some(ask)) if matches!(plan.slot.kind, SlotKind::Dynamic(_)) => {
                 let id = SignInId::from_bits(system::new_bits());
                 let until = at.after(self.version.plan.flow.limits.pause());
                 let row = self.inner.hands.connections.sign_in_row(&ask, id.clone(), reason, connection, until, at);
@@ -308,37 +312,55 @@ impl Drive {
                 self.asked.push(slot);
                 Event::SlotAsked { slot: name, sign_in: id, person: ask.person, reason, until, at }
             }
-            // Nobody who runs a flow can sign a shared connection in: what needs it fails, and says whom to ask.
-            Resolution::Ask { .. } => Event::SlotExpired { slot: name, at },
+            // Nobody who runs a flow can sign a shared connection in, and what was deleted cannot be given: what needs the slot fails.
+            _ => Event::SlotExpired { slot: name, at },
         };
         self.take(event)
     }
 
-    /// Whether there is a connection, however long the store takes to say.
-    async fn look_up(&self, ask: &SlotAsk) -> Resolution {
+    /// Whether there is a connection, however long the store takes to say; none if there can be none any more.
+    async fn look_up(&self, ask: &SlotAsk) -> Option<Resolution> {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.inner.hands.connections.resolve(ask).await {
-                Ok(resolution) => return resolution,
-                Err(error) => {
+                Ok(resolution) => return Some(resolution),
+                Err(error @ (ConnectionsError::Read(_) | ConnectionsError::Commit(_))) => {
                     tracing::warn!(run = %self.id, "connection cannot be looked up, trying again: {error}");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                Err(error) => {
+                    tracing::warn!(run = %self.id, slot = %ask.slot, "connection is not to be had: {error}");
+                    return None;
                 }
             }
         }
     }
 
-    fn slot_ask(&self, slot: usize) -> SlotAsk {
+    /// The question to the connections; none if the version has no binding for the slot.
+    fn slot_ask(&self, slot: usize) -> Option<SlotAsk> {
         let plan = &self.version.plan.slots[slot];
         let created = self.created();
-        SlotAsk::new(
-            self.workspace.clone(),
-            created,
-            &self.version.plan,
-            slot,
-            self.version.bindings.slots.get(&plan.name).cloned(),
-        )
+        let binding = self.version.bindings.slots.get(&plan.name)?.clone();
+        let (dynamic, client) = match (&plan.slot.kind, &binding) {
+            (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => (Some(dynamic.clone()), client.clone()),
+            (SlotKind::Connection(_), Binding::Shared { client, .. }) => (None, client.clone()),
+            _ => return None,
+        };
+        Some(SlotAsk {
+            workspace: self.workspace.clone(),
+            run: self.id.clone(),
+            flow: created.flow.clone(),
+            version: created.version.clone(),
+            draft: created.number.is_none(),
+            slot: plan.name.clone(),
+            person: created.invoker.id.clone(),
+            login: created.invoker.login.clone(),
+            surface: Surface::of(&self.version.plan, slot, client),
+            binding,
+            manifest: plan.manifest.clone(),
+            dynamic,
+        })
     }
 
     /// Takes in what came from outside. The inbox rows go in the commit of the events they became.
@@ -349,7 +371,8 @@ impl Drive {
                 InboxMessage::SignedIn { slot } => {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
                     if let Some(number) = number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
-                        && let Resolution::Bound(bound) = self.look_up(&self.slot_ask(number)).await
+                        && let Some(ask) = self.slot_ask(number)
+                        && let Some(Resolution::Bound(bound)) = self.look_up(&ask).await
                     {
                         self.ops.push(Op::CloseSignIns {
                             workspace: self.workspace.clone(),
@@ -412,8 +435,8 @@ impl Drive {
     /// After a pause is durable its connections are looked up once more, in a later transaction: a sign-in that came in between is not lost.
     async fn look_again(&mut self) {
         for slot in std::mem::take(&mut self.asked) {
-            let ask = self.slot_ask(slot);
-            if let Resolution::Bound(_) = self.look_up(&ask).await {
+            let Some(ask) = self.slot_ask(slot) else { continue };
+            if let Some(Resolution::Bound(_)) = self.look_up(&ask).await {
                 let inbox = InboxRow {
                     id: InboxId::from_bits(system::new_bits()),
                     run: self.id.clone(),
