@@ -8,7 +8,7 @@ use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface, Use};
 use actas_core::app::{Effect, Performance, Progress};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{InboxId, RunId, SignInId, WorkspaceId};
-use actas_core::run::{ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Run, SlotState, StartStep, decide};
+use actas_core::run::{ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Phase, Run, SlotState, StartStep, decide};
 use actas_core::{ErrorKind, StepError, Time};
 use actas_store::{Binding, Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system};
 use serde_json::Value;
@@ -191,7 +191,7 @@ impl Drive {
         let at = system::now();
         let event = match done {
             Ok((_, Progress::Done { output, .. })) => {
-                Event::StepSucceeded { step, attempt: start.attempt, output, acted_as: None, started_at: began, at }
+                Event::StepSucceeded { step, attempt: start.attempt, output: Arc::new(output), acted_as: None, started_at: began, at }
             }
             Ok((_, Progress::Call(_))) => {
                 let error = StepError::new(ErrorKind::Internal, "a module declared pure wants to call out");
@@ -209,13 +209,14 @@ impl Drive {
         let mut in_memory = Vec::new();
         for start in &effects {
             let plan = &self.version.plan.steps[start.step];
+            let effect = plan.effect;
             let event = Event::StepStarted { step: plan.path.clone(), attempt: start.attempt, at: now };
-            if plan.effect == Effect::AtMostOnce {
+            if effect == Effect::AtMostOnce {
                 self.take(event)?;
             } else {
                 in_memory.push(event);
             }
-            based |= plan.effect != Effect::Read && !(self.pending.is_empty() && self.ops.is_empty());
+            based |= effect != Effect::Read && !(self.pending.is_empty() && self.ops.is_empty());
         }
         if based {
             self.write(false).await?;
@@ -279,7 +280,7 @@ impl Drive {
             Ok((output, record)) => Event::StepSucceeded {
                 step,
                 attempt: outcome.attempt,
-                output,
+                output: Arc::new(output),
                 acted_as: acted_as(record),
                 started_at: outcome.started_at,
                 at,
@@ -313,7 +314,17 @@ impl Drive {
                 Event::SlotAsked { slot: name, sign_in: id, person: ask.person, reason, until, at }
             }
             // Nobody who runs a flow can sign a shared connection in, and what was deleted cannot be given: what needs the slot fails.
-            _ => Event::SlotExpired { slot: name, at },
+            (found, _) => {
+                let why = match found {
+                    Some(_) => format!("the account of connection `{name}` has to sign in again"),
+                    None => format!("connection `{name}` is not there any more"),
+                };
+                let error = StepError::new(ErrorKind::SignInNeeded, why).with_help("ask whoever looks after the shared connection, then run the flow again");
+                for event in self.run.slot_failed(slot, &error, at) {
+                    self.take(event)?;
+                }
+                return Ok(());
+            }
         };
         self.take(event)
     }
@@ -481,7 +492,7 @@ impl Drive {
     /// Makes durable what is pending: journal row, run row, audit records and whatever goes with them, in one commit.
     async fn write(&mut self, release: bool) -> Result<(), Stop> {
         let now = system::now();
-        let ended = self.run.ended_at();
+        let ended = ended_at(&self.run);
         let release = release || ended.is_some();
         let mut ops = std::mem::take(&mut self.ops);
         let mut audit = Vec::new();
@@ -531,7 +542,7 @@ impl Drive {
             entry: created.entry.as_str().into(),
             state,
             created_at: created.at,
-            ended_at: self.run.ended_at(),
+            ended_at: ended_at(&self.run),
             due_at,
             epoch: self.epoch,
             owner: (!release).then(|| self.inner.config.worker.clone()),
@@ -570,14 +581,21 @@ impl Drive {
 
     /// Tells those who wait for it, and those who watch it.
     fn tell(&self) {
-        let person_needed = self.run.slots.iter().any(|slot| matches!(slot, SlotState::Asked { .. }));
         if self.progress.receiver_count() > 0 {
-            self.progress.send_replace(if self.run.ended_at().is_some() || person_needed {
+            self.progress.send_replace(if ended_at(&self.run).is_some() || self.run.needs_person() {
                 Progressed::Settled(Arc::new(self.run.clone()))
             } else {
                 Progressed::Durable
             });
         }
         self.inner.changes.moved(&self.id);
+    }
+}
+
+/// When the run ended, if it has.
+fn ended_at(run: &Run) -> Option<Time> {
+    match run.phase {
+        Phase::Ended { at, .. } => Some(at),
+        _ => None,
     }
 }

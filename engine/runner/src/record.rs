@@ -19,7 +19,7 @@ pub struct Origin {
 
 /// The journal row that holds the events of one commit.
 pub fn journal_row(run: &RunId, seq: i64, events: Vec<Event>, at: Time) -> JournalRow {
-    let kind = events.last().map_or("", event_name).to_owned();
+    let kind = events.last().map_or("", Event::name).to_owned();
     let body = serde_json::to_string(&JournalBody { events }).unwrap_or_default();
     JournalRow { run: run.clone(), seq, kind, v: EVENT_VERSION, at, body }
 }
@@ -149,21 +149,4 @@ fn through(draft: &mut audit::Draft, acted_as: &ActedAs) {
 fn failed(draft: &mut audit::Draft, error: &StepError) {
     draft.outcome = "failed".into();
     draft.reason = Some(error.code.clone().unwrap_or_else(|| error.kind.as_str().to_owned()));
-}
-
-fn event_name(event: &Event) -> &'static str {
-    match event {
-        Event::RunCreated(_) => "run_created",
-        Event::StepStarted { .. } => "step_started",
-        Event::StepSucceeded { .. } => "step_succeeded",
-        Event::StepFailed { .. } => "step_failed",
-        Event::StepSkipped { .. } => "step_skipped",
-        Event::SlotBound { .. } => "slot_bound",
-        Event::SlotAsked { .. } => "slot_asked",
-        Event::SlotDeclined { .. } => "slot_declined",
-        Event::SlotLost { .. } => "slot_lost",
-        Event::SlotExpired { .. } => "slot_expired",
-        Event::CancelAsked { .. } => "cancel_asked",
-        Event::RunEnded { .. } => "run_ended",
-    }
 }

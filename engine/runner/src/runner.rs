@@ -9,7 +9,7 @@ use actas_core::app::Natives;
 use actas_core::audit;
 use actas_core::flow::Entry;
 use actas_core::ids::{InboxId, RunId, UserId, VersionId, WorkerId, WorkspaceId};
-use actas_core::run::{Created, Event, Person, Run};
+use actas_core::run::{Created, Event, Person, Phase, Run};
 use actas_egress::Egress;
 use actas_store::{Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, Store, system};
 use serde_json::Value;
@@ -253,8 +253,8 @@ impl Runner {
             digest: row.digest.clone(),
             invoker: new.invoker.clone(),
             entry: new.entry,
-            inputs: new.inputs.clone(),
-            vars: Value::Null,
+            inputs: Arc::new(new.inputs.clone()),
+            vars: Arc::default(),
             at,
         };
         let idempotency = new.idempotency.as_ref().map(|(key, digest)| IdempotencyRow {
@@ -329,7 +329,7 @@ impl Runner {
         let mut changes = self.changes(run);
         loop {
             let loaded = self.load(workspace, run).await?;
-            if loaded.as_ref().is_none_or(Run::is_settled) {
+            if loaded.as_ref().is_none_or(|run| matches!(run.phase, Phase::Ended { .. }) || run.needs_person()) {
                 return Ok(loaded);
             }
             match tokio::time::timeout_at(deadline, changes.changed()).await {

@@ -8,9 +8,10 @@ pub mod op;
 pub mod read;
 pub mod rows;
 pub mod store;
+mod stand_in;
 pub mod system;
 
 pub use op::{Commit, Op};
 pub use read::Reader;
 pub use rows::*;
-pub use store::{CommitError, ReadError, Store, StoreConfig, StoreError};
+pub use store::{Claimed, CommitError, ReadError, Store, StoreConfig, StoreError};

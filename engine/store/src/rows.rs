@@ -169,6 +169,8 @@ pub enum Binding {
     Shared {
         /// Which.
         connection: ConnectionId,
+        /// The app client it was made with.
+        client: ClientId,
     },
     /// Whoever runs the flow, through this client.
     Dynamic {

@@ -1,0 +1,293 @@
+//! Running: start a run and see it through, with a live picture of its steps; through sign-ins too.
+
+use std::io::{IsTerminal, Read, Write, stderr, stdin};
+use std::time::Duration;
+
+use actas_core::flow::Flow;
+use futures::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::args::{BuildArgs, Inputs, RunArgs, Waiting};
+use crate::client::{Body, Client, part};
+use crate::commands::flows::{Draft, publish_file, save_draft};
+use crate::commands::local::read;
+use crate::exit::{Done, Failed};
+use crate::output::{Output, cell, colour};
+use crate::session::Session;
+use crate::view;
+
+/// `run FLOW|FILE`.
+///
+/// # Errors
+/// Exit 1 if the run failed, 3 if it paused and nobody waits, or what the server refused.
+pub async fn run(session: &Session, args: &RunArgs, output: Output) -> Done {
+    let client = &session.client;
+    let flow = if is_file(&args.flow) { file_as_flow(session, &args.flow, output).await? } else { args.flow.clone() };
+    let inputs = inputs(client, &format!("/api/v1/flows/{}", part(&flow)), &args.inputs).await?;
+    if args.detach && session.is_own() {
+        return Err(Failed::Usage("--detach needs a server that goes on: start `actas serve`, then run again".into()));
+    }
+    let answer = client
+        .send(
+            Method::POST,
+            &format!("/api/v1/flows/{}/runs", part(&flow)),
+            Some(Body::Json(&json!({"inputs": inputs}))),
+            &[("prefer", if args.detach { "wait=0" } else { "wait=1" })],
+        )
+        .await?;
+    if args.detach {
+        return output.data(&answer.body, |document| cell(document, "run"));
+    }
+    see_through(client, answer.body, &args.waiting, output).await
+}
+
+/// `build FILE`: the draft as its author.
+///
+/// # Errors
+/// As [`run`].
+pub async fn build(session: &Session, args: &BuildArgs, output: Output) -> Done {
+    let client = &session.client;
+    let draft = save_draft(client, &args.file, &session.apps, output).await?;
+    let inputs = read_inputs(&draft.flow, &args.inputs)?;
+    let answer = client
+        .send(
+            Method::POST,
+            &format!("/api/v1/flows/{}/draft/runs", part(draft.flow.flow.as_str())),
+            Some(Body::Json(&json!({"inputs": inputs}))),
+            &[("prefer", "wait=1")],
+        )
+        .await?;
+    let id = cell(&answer.body, "run");
+    let done = see_through(client, answer.body, &args.waiting, output).await;
+    if done.is_ok() {
+        let document = client.get(&format!("/api/v1/runs/{}", part(&id))).await?;
+        let effects: Vec<String> = document
+            .get("steps")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter(|(_, step)| step.get("acted_as").is_some_and(Value::is_object) && cell(step, "state") == "succeeded")
+            .map(|(id, step)| format!("{id} ({}) as {}", cell(step, "module"), cell(step, "acted_as.account")))
+            .collect();
+        output.say(&match effects.len() {
+            0 => "no step acted through a connection".to_owned(),
+            n => format!("{n} {} acted through a connection: {}", if n == 1 { "step" } else { "steps" }, effects.join(", ")),
+        });
+    }
+    done
+}
+
+/// Shows a run until it ends, or a person is needed and nobody waits for them.
+///
+/// # Errors
+/// Exit 1 if it failed, 3 if it paused.
+pub async fn see_through(client: &Client, mut document: Value, waiting: &Waiting, output: Output) -> Done {
+    let id = cell(&document, "run");
+    let mut picture = Picture { output, lines: 0 };
+    let patience = patience(waiting)?;
+    let started = tokio::time::Instant::now();
+    let mut opened = Vec::new();
+    let mut events = None;
+    loop {
+        picture.draw(&document);
+        if view::ended(&document) {
+            break;
+        }
+        if view::paused(&document) {
+            match patience {
+                Patience::None => return stop_at_pause(&document, output),
+                Patience::For(time) if started.elapsed() >= time => return stop_at_pause(&document, output),
+                _ => open_links(&document, waiting, &mut opened, output),
+            }
+        }
+        let stream = match &mut events {
+            Some(stream) => stream,
+            none => none.insert(client.events(&format!("/api/v1/runs/{}/events", part(&id))).await?),
+        };
+        let left = match patience {
+            Patience::For(time) if view::paused(&document) => time.saturating_sub(started.elapsed()),
+            _ => Duration::from_secs(3600),
+        };
+        tokio::select! {
+            next = stream.next() => match next {
+                Some(next) => document = next,
+                // The server went away or closed the stream: what is true is asked for again.
+                None => {
+                    events = None;
+                    document = client.get(&format!("/api/v1/runs/{}", part(&id))).await?;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            },
+            () = tokio::time::sleep(left) => {}
+            _ = tokio::signal::ctrl_c() => {
+                output.say(&format!("detached; the run goes on: actas runs watch {id}"));
+                return Ok(());
+            }
+        }
+    }
+    // The last event may be older than the end; the run's own document is what is promised.
+    let document = client.get(&format!("/api/v1/runs/{}", part(&id))).await?;
+    if output.json {
+        output.data(&document, Value::to_string)?;
+    } else if let Some(outputs) = document.get("outputs").filter(|o| o.as_object().is_some_and(|o| !o.is_empty())) {
+        output.text(&serde_json::to_string_pretty(outputs).unwrap_or_default())?;
+    }
+    if cell(&document, "state") == "succeeded" { Ok(()) } else { Err(Failed::Said) }
+}
+
+fn stop_at_pause(document: &Value, output: Output) -> Done {
+    if output.json {
+        output.data(document, Value::to_string)?;
+    }
+    Err(Failed::Paused(format!("a person is needed; the run waits for them: actas runs watch {}", cell(document, "run"))))
+}
+
+/// How long a pause is waited for.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    None,
+    For(Duration),
+    Ever,
+}
+
+fn patience(waiting: &Waiting) -> Result<Patience, Failed> {
+    match &waiting.wait {
+        Some(text) => duration(text).map(Patience::For),
+        None if stdin().is_terminal() && stderr().is_terminal() => Ok(Patience::Ever),
+        None => Ok(Patience::None),
+    }
+}
+
+/// `500ms`, `30s`, `10m`, `2h`, `7d`.
+fn duration(text: &str) -> Result<Duration, Failed> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let wrong = || Failed::Usage(format!("`{text}` is not a duration: write a number and ms, s, m, h or d, such as `10m`"));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    Ok(Duration::from_millis(number.saturating_mul(millis)))
+}
+
+/// Opens each link once in the person's browser, if there is a terminal and they did not say otherwise.
+fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, output: Output) {
+    let connections = document.pointer("/paused/connections").and_then(Value::as_array);
+    for one in connections.into_iter().flatten() {
+        let url = cell(one, "url");
+        if opened.contains(&url) {
+            continue;
+        }
+        opened.push(url.clone());
+        if !output.is_live() {
+            output.say(&format!("paused: {} is needed: {url}", cell(one, "person")));
+        }
+        if !waiting.no_browser && output.is_live() && url.starts_with("http") {
+            let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+            // No browser to open is no fault: the link stands there.
+            let _ = std::process::Command::new(program).arg(&url).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+        }
+    }
+}
+
+/// The live picture: drawn over itself on a terminal, once at each change elsewhere.
+struct Picture {
+    output: Output,
+    lines: usize,
+}
+
+impl Picture {
+    fn draw(&mut self, document: &Value) {
+        if !self.output.is_live() {
+            if view::ended(document) {
+                self.output.say(&view::run(document, colour(&stderr())));
+            }
+            return;
+        }
+        let text = view::run(document, colour(&stderr()));
+        let mut to = stderr().lock();
+        if self.lines > 0 {
+            let _ = write!(to, "\x1b[{}A\x1b[J", self.lines);
+        }
+        let _ = writeln!(to, "{text}");
+        self.lines = text.lines().count();
+    }
+}
+
+/// A flow file named where a flow is expected: published first on the embedded store without a server, compared elsewhere.
+async fn file_as_flow(session: &Session, file: &str, output: Output) -> Result<String, Failed> {
+    let path = std::path::Path::new(file);
+    if session.is_own() {
+        let published = publish_file(session, path, false, output).await?;
+        output.say(&format!(
+            "{file} {} as {} version {}",
+            if published.get("unchanged").and_then(Value::as_bool) == Some(true) { "stands published" } else { "was published" },
+            cell(&published, "flow"),
+            cell(&published, "version")
+        ));
+        return Ok(cell(&published, "flow"));
+    }
+    let compared = publish_file(session, path, true, output).await?;
+    let flow = cell(&compared, "flow");
+    if compared.get("unchanged").and_then(Value::as_bool) == Some(true) {
+        return Ok(flow);
+    }
+    Err(Failed::Usage(format!(
+        "{file} differs from the published version of {flow}: publish it (actas publish {file}), try the draft (actas build {file}), or run what is published (actas run {flow})"
+    )))
+}
+
+fn is_file(text: &str) -> bool {
+    text.contains('/') || text.ends_with(".yaml") || text.ends_with(".yml")
+}
+
+/// The inputs given, read by the types that the published flow declares.
+async fn inputs(client: &Client, flow: &str, given: &Inputs) -> Result<Value, Failed> {
+    if given.input.is_empty() {
+        return from_file(given);
+    }
+    let document = client.get(&format!("{flow}/versions/latest")).await?;
+    let flow: Flow = serde_json::from_value(document.get("document").cloned().unwrap_or_default())
+        .map_err(|e| Failed::Unavailable(format!("the server's answer cannot be read: {e}")))?;
+    read_inputs(&flow, given)
+}
+
+/// The inputs given, read by the types that a flow declares.
+fn read_inputs(flow: &Flow, given: &Inputs) -> Result<Value, Failed> {
+    let mut inputs = from_file(given)?;
+    let mut pairs = Vec::new();
+    for pair in &given.input {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failed::Usage(format!("`-i {pair}` has no `=`: write -i name=value")))?;
+        pairs.push((key.to_owned(), value.to_owned()));
+    }
+    let read = flow.read_inputs(&pairs);
+    if let (Some(all), Value::Object(read)) = (inputs.as_object_mut(), read) {
+        all.extend(read);
+    }
+    Ok(inputs)
+}
+
+fn from_file(given: &Inputs) -> Result<Value, Failed> {
+    let Some(file) = &given.inputs else { return Ok(json!({})) };
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        stdin().read_to_string(&mut text).map_err(|e| Failed::Usage(format!("standard input cannot be read: {e}")))?;
+        text
+    } else {
+        read(file)?
+    };
+    match serde_json::from_str(&text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(Failed::Usage(format!("{} holds no JSON object of inputs", file.display()))),
+        Err(e) => Err(Failed::Usage(format!("{} is not JSON: {e}", file.display()))),
+    }
+}
+
