@@ -5,10 +5,15 @@
 //! bounded; a credential goes to its own hosts only ([`Credential`]) and what comes back is scrubbed of it. Nothing here knows of runs,
 //! of the store or of where a credential comes from.
 
+mod answer;
 mod client;
 mod config;
 mod credential;
 mod error;
+pub mod guard;
+mod redact;
+#[cfg(test)]
+mod tests;
 
 pub use client::Egress;
 pub use config::{CallLimits, EgressConfig, HostPort};
