@@ -3,15 +3,27 @@
 //! Reading: [`Store::reader`] opens the typed reads of one workspace ([`read`]). Writing: a [`Commit`] holds typed operations ([`op::Op`]) and
 //! audit drafts; [`Store::commit`] hands it to the one writer, which puts whatever is waiting into one transaction. Either all of a commit is
 //! durable when it returns, or nothing of it was written. [`system`] is the one place that reads the clock and makes ids.
+//!
+//! A new operation is a variant of [`op::Op`], one text under `write`, and a name; a new read is a text and a reader of its columns.
 
+mod cells;
+mod chain;
+mod claim;
+mod columns;
+mod database;
 pub mod op;
 pub mod read;
 pub mod rows;
+mod statement;
 pub mod store;
 mod stand_in;
 pub mod system;
+mod wake;
+mod write;
+mod writer;
 
+pub use chain::AuditEntry;
 pub use op::{Commit, Op};
-pub use read::Reader;
+pub use read::{AuditFilter, Page, Reader, RunFilter};
 pub use rows::*;
 pub use store::{Claimed, CommitError, ReadError, Store, StoreConfig, StoreError};

@@ -18,6 +18,10 @@ pub struct Commit {
 }
 
 /// One typed write. Each says what it expects to find; if it does not, the whole commit is refused with [`crate::CommitError::Conflict`].
+#[expect(
+    missing_docs,
+    reason = "the rows say what their fields mean, and each variant what it does with them"
+)]
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant says what it does; its fields are the rows and ids it names")]
 pub enum Op {
@@ -111,7 +115,8 @@ pub enum Op {
         connection: ConnectionRow,
         expect: i64,
     },
-    /// Takes the right to refresh: nobody else may hold it now, and the token version must be `expect`.
+    /// Takes the right to refresh: nobody may hold it now, not even this worker (two of its tasks would refresh twice), and the token
+    /// version must be `expect`.
     LeaseRefresh {
         workspace: WorkspaceId,
         connection: ConnectionId,
@@ -185,13 +190,15 @@ pub enum Op {
         now: Time,
     },
 
-    /// A new run with the first row of its journal, born claimed; with an idempotency key, that key must be free.
+    /// A new run with the first row of its journal, born claimed: owner, epoch and lease are stored as they are given, but for a run that
+    /// has ended, which nobody holds. With an idempotency key, that key must be free or forgotten by `run.created_at`.
     AddRun {
         run: RunRow,
         journal: JournalRow,
         idempotency: Option<IdempotencyRow>,
     },
-    /// The next journal row of a run and its new state. The run must not have ended and must still be held under `epoch`.
+    /// The next journal row of a run and its new state. The run must not have ended, must still be held under `epoch`, and its journal must
+    /// end with `journal.seq - 1`. `release` gives it up; one that ends is given up in any case.
     Append {
         workspace: WorkspaceId,
         epoch: i64,

@@ -1,15 +1,25 @@
 //! Opening a store, committing to it, and the operations that answer with what they took.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actas_core::Time;
 use actas_core::ids::{RunId, WorkerId, WorkspaceId};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::claim;
+use crate::columns::inbox_columns;
+use crate::database::{self, Database};
 use crate::op::Commit;
 use crate::read::Reader;
 use crate::rows::{InboxRow, JournalRow, RunRow};
+use crate::statement::{json, params};
+use crate::wake::Wake;
+use crate::write::Prepared;
+use crate::writer::{self, Claim, QUEUE, Taken, Work};
 
 /// Where everything lasts.
 #[derive(Debug, Clone)]
@@ -79,6 +89,9 @@ pub enum ReadError {
         /// Why.
         why: String,
     },
+    /// Where a page should begin is not what an earlier page gave.
+    #[error("cursor `{0}` is not one that a list gave: begin again without it")]
+    Cursor(String),
 }
 
 /// A run taken over: its journal is what it is.
@@ -92,20 +105,58 @@ pub struct Claimed {
     pub inbox: Vec<InboxRow>,
 }
 
-/// The store: cheap to clone, shared by all.
+/// The store: cheap to clone, shared by all. It closes when the last clone is gone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub database: Database,
+    queue: Option<mpsc::Sender<Work>>,
+    wake: Arc<Wake>,
+    /// The thread that writes an embedded store.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The writer finishes what it was given; then the data directory is free.
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Store {
-    /// Opens it, brings its schema up to date, starts its writer.
+    /// Opens it, brings its schema up to date, starts its writer. An embedded store is taken for this process alone, and all its leases end.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let _ = config;
-        todo!("written by the store engineer")
+        let wake = Arc::new(Wake::new());
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let (database, thread) = if let Some(url) = &config.url {
+            let (pool, options) = database::open_postgres(url).await?;
+            writer::postgres::start(options, &wake, queue).await?;
+            (Database::Postgres(pool), None)
+        } else {
+            let files = database::take_directory(&config.data)?;
+            let pool = database::open_sqlite(&files.database).await?;
+            let thread =
+                writer::sqlite::start(&files.database, files.lock, Arc::clone(&wake), queue)?;
+            (Database::Sqlite(pool), Some(thread))
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                database,
+                queue: Some(sender),
+                wake,
+                thread,
+            }),
+        })
     }
 
     /// The reads of a workspace.
@@ -116,13 +167,27 @@ impl Store {
         }
     }
 
-    /// Makes a commit durable.
+    /// Makes a commit durable. A future that is dropped leaves it open whether it was.
     ///
     /// # Errors
     /// See [`CommitError`]; but for `Unknown`, nothing was written.
     pub async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        let _ = commit;
-        todo!("written by the store engineer")
+        let prepared = Prepared::of(commit)?;
+        self.ask(|reply| Work::Commit(prepared, reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, CommitError>>) -> Work,
+    ) -> Result<T, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let queue = self.inner.queue.as_ref().ok_or_else(gone)?;
+        queue.try_send(work(reply)).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => CommitError::Busy,
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        // A writer that ended without an answer may have written all the same.
+        answer.await.unwrap_or(Err(CommitError::Unknown))
     }
 
     /// Takes runs that nobody holds and that have something to do: unfinished and never released, due, or with inbox rows; also those
@@ -137,8 +202,58 @@ impl Store {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Claimed>, ReadError> {
-        let _ = (worker, level, lease, limit);
-        todo!("written by the store engineer")
+        let claim = Claim {
+            worker: worker.clone(),
+            level,
+            lease,
+            limit,
+        };
+        let (taken, texts): (Vec<Taken>, _) = match &self.inner.database {
+            Database::Sqlite(_) => (
+                self.ask(|reply| Work::Claim(claim, reply))
+                    .await
+                    .map_err(unavailable)?,
+                claim::OF_RUNS_SQLITE,
+            ),
+            Database::Postgres(_) => (
+                self.inner
+                    .database
+                    .all(claim::CLAIM_POSTGRES, claim.params())
+                    .await?,
+                claim::OF_RUNS_POSTGRES,
+            ),
+        };
+        if taken.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = taken.iter().map(|(_, run)| run.as_str()).collect();
+        let ids = || vec![json(&ids)];
+        let database = &self.inner.database;
+        let runs: Vec<RunRow> = database.all(texts[0], ids()).await?;
+        let journal: Vec<JournalRow> = database.all(texts[1], ids()).await?;
+        let inbox: Vec<InboxRow> = database.all(texts[2], ids()).await?;
+        let mut claimed: BTreeMap<RunId, Claimed> = runs
+            .into_iter()
+            .map(|run| {
+                let claimed = Claimed {
+                    run,
+                    journal: Vec::new(),
+                    inbox: Vec::new(),
+                };
+                (claimed.run.id.clone(), claimed)
+            })
+            .collect();
+        for row in journal {
+            if let Some(claimed) = claimed.get_mut(&row.run) {
+                claimed.journal.push(row);
+            }
+        }
+        for row in inbox {
+            if let Some(claimed) = claimed.get_mut(&row.run) {
+                claimed.inbox.push(row);
+            }
+        }
+        Ok(claimed.into_values().collect())
     }
 
     /// Renews all leases of a worker in one statement.
@@ -146,11 +261,25 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn renew(&self, worker: &WorkerId, lease: Duration) -> Result<(), ReadError> {
-        let _ = (worker, lease);
-        todo!("written by the store engineer")
+        match &self.inner.database {
+            Database::Sqlite(_) => {
+                let until = crate::system::now().after(lease);
+                self.ask(|reply| Work::Renew(worker.clone(), until, reply))
+                    .await
+                    .map_err(unavailable)
+            }
+            Database::Postgres(_) => {
+                let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
+                self.inner
+                    .database
+                    .rows(claim::RENEW_POSTGRES, params![worker, lease])
+                    .await
+                    .map(|_| ())
+            }
+        }
     }
 
-    /// The inbox of a run that this process holds.
+    /// The inbox of a run that this process holds, oldest first.
     ///
     /// # Errors
     /// If the database is away.
@@ -159,13 +288,25 @@ impl Store {
         workspace: &WorkspaceId,
         run: &RunId,
     ) -> Result<Vec<InboxRow>, ReadError> {
-        let _ = (workspace, run);
-        todo!("written by the store engineer")
+        let text = concat!(
+            "SELECT ",
+            inbox_columns!(),
+            " WHERE workspace_id = $1 AND run_id = $2 ORDER BY id"
+        );
+        self.inner.database.all(text, params![workspace, run]).await
     }
 
     /// Resolves when another process or another part of this one put something into an inbox or made a run claimable; a hint, never the truth.
+    /// One hint wakes one waiter, and is kept if there is none: it is for the one loop that claims.
     pub async fn hint(&self) {
-        std::future::pending::<()>().await;
+        self.inner.wake.hinted().await;
+    }
+
+    /// The runs that a message came for, as soon as it is durable: how whoever holds a run learns that it should look into its inbox. Messages
+    /// that other processes put come too where PostgreSQL passes them on. A hint only: it may come twice, and `RecvError::Lagged` means that
+    /// some were missed, so that every held run should look.
+    pub fn subscribe(&self) -> broadcast::Receiver<RunId> {
+        self.inner.wake.subscribe()
     }
 
     /// What time it is where leases are kept: the database's clock on PostgreSQL.
@@ -173,6 +314,28 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn now(&self) -> Result<Time, ReadError> {
-        Ok(crate::system::now())
+        match &self.inner.database {
+            Database::Sqlite(_) => Ok(crate::system::now()),
+            Database::Postgres(_) => {
+                let now: Option<i64> = self
+                    .inner
+                    .database
+                    .one(claim::NOW_POSTGRES, Vec::new())
+                    .await?;
+                Ok(now.map_or_else(crate::system::now, Time))
+            }
+        }
     }
+}
+
+fn gone() -> CommitError {
+    CommitError::Unavailable("its writer has ended".to_owned())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is used to convert errors in passing"
+)]
+fn unavailable(error: CommitError) -> ReadError {
+    ReadError::Unavailable(error.to_string())
 }

@@ -1,0 +1,117 @@
+//! Taking runs and keeping them. A run can be taken if it has not ended, is of a level this program knows, and either nobody holds it and it has
+//! something to do (never released, due, or with a message) or its holder's lease ran out. Whoever takes it raises its epoch.
+
+use rusqlite::Connection;
+
+use crate::statement::{Value, params};
+use crate::writer::sqlite::bind;
+use crate::writer::{Claim, Taken};
+
+// The runs that can be taken now: a few of each kind by its index, and all of them looked at again where they are locked.
+macro_rules! claim {
+    ($now:literal, $lock:literal) => {
+        concat!(
+            "WITH taken AS MATERIALIZED (SELECT r.workspace_id, r.id FROM runs r WHERE r.id IN (",
+            "SELECT id FROM (SELECT id FROM runs WHERE owner IS NULL AND state = 'running' ORDER BY id LIMIT $5) ready ",
+            "UNION SELECT id FROM (SELECT id FROM runs WHERE owner IS NULL AND ended_at IS NULL AND due_at IS NOT NULL AND due_at <= ", $now,
+            " ORDER BY due_at LIMIT $5) due ",
+            "UNION SELECT id FROM (SELECT i.run_id AS id FROM inbox i JOIN runs h ON h.workspace_id = i.workspace_id AND h.id = i.run_id ",
+            "WHERE h.owner IS NULL AND h.ended_at IS NULL ORDER BY i.id LIMIT $5) told ",
+            "UNION SELECT id FROM (SELECT id FROM runs WHERE owner IS NOT NULL AND lease_until < ", $now, " ORDER BY lease_until LIMIT $5) left_behind",
+            ") AND r.ended_at IS NULL AND r.level <= $3 AND (r.owner IS NULL OR r.lease_until < ", $now, ") ",
+            "ORDER BY r.id LIMIT $4 ", $lock, ") ",
+            "UPDATE runs SET owner = $1, epoch = runs.epoch + 1, lease_until = ", $now, " + $2 FROM taken ",
+            "WHERE runs.workspace_id = taken.workspace_id AND runs.id = taken.id RETURNING runs.workspace_id, runs.id"
+        )
+    };
+}
+
+/// `$1` worker, `$2` lease in µs, `$3` level, `$4` limit, `$5` candidates of each kind, `$6` now.
+pub(crate) const CLAIM_SQLITE: &str = claim!("$6", "");
+
+/// The same with the database's clock; runs that another worker is just taking are passed over.
+pub(crate) const CLAIM_POSTGRES: &str = claim!(
+    "CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT)",
+    "FOR UPDATE SKIP LOCKED"
+);
+
+/// What time it is on PostgreSQL.
+pub(crate) const NOW_POSTGRES: &str =
+    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
+
+/// Those of some runs, by a text that a list of ids was made: their rows, journals and messages.
+macro_rules! of_runs {
+    ($ids:literal) => {
+        [
+            concat!(
+                "SELECT ",
+                crate::columns::run_columns!(),
+                " WHERE id IN (",
+                $ids,
+                ") ORDER BY id"
+            ),
+            concat!(
+                "SELECT ",
+                crate::columns::journal_columns!(),
+                " WHERE j.run_id IN (",
+                $ids,
+                ") ORDER BY j.run_id, j.seq"
+            ),
+            concat!(
+                "SELECT ",
+                crate::columns::inbox_columns!(),
+                " WHERE run_id IN (",
+                $ids,
+                ") ORDER BY run_id, id"
+            ),
+        ]
+    };
+}
+
+/// `$1` is a JSON array of ids.
+pub(crate) const OF_RUNS_SQLITE: [&str; 3] = of_runs!("SELECT value FROM json_each($1)");
+
+/// The same; only the way to take a list apart differs.
+pub(crate) const OF_RUNS_POSTGRES: [&str; 3] =
+    of_runs!("SELECT json_array_elements_text(CAST($1 AS json))");
+
+/// All leases of a worker.
+pub(crate) const RENEW: &str = "UPDATE runs SET lease_until = $2 WHERE owner = $1";
+
+/// The same by the database's clock; `$2` is the lease in microseconds.
+pub(crate) const RENEW_POSTGRES: &str = "UPDATE runs SET lease_until = CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT) + $2 \
+     WHERE owner = $1";
+
+/// All leases end: their holder is dead.
+pub(crate) const FREE_ALL: &str = "UPDATE runs SET lease_until = 0 WHERE owner IS NOT NULL";
+
+impl Claim {
+    /// The parameters that both texts have.
+    pub(crate) fn params(&self) -> Vec<Value> {
+        params![
+            &self.worker,
+            i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2),
+            self.level,
+            self.limit,
+            // Some of them may be of a newer level, or just being taken by others.
+            i64::from(self.limit) * 4 + 16
+        ]
+    }
+}
+
+/// Claims on SQLite, in the writer.
+pub(crate) fn take(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<Taken>> {
+    let mut params = claim.params();
+    params.push(Value::from(crate::system::now()));
+    let mut statement = connection.prepare_cached(CLAIM_SQLITE)?;
+    bind(&mut statement, &params)?;
+    let mut rows = statement.raw_query();
+    let mut taken = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (workspace, run): (String, String) = (row.get(0)?, row.get(1)?);
+        if let (Ok(workspace), Ok(run)) = (workspace.parse(), run.parse()) {
+            taken.push((workspace, run));
+        }
+    }
+    Ok(taken)
+}

@@ -1,0 +1,120 @@
+//! Which columns each row is read from, and how: `SELECT` lists and their readers stand side by side, so that they stay in step.
+
+use crate::cells::{Cells, FromRow};
+use crate::rows::*;
+use crate::store::ReadError;
+
+/// A `SELECT` list with the table it comes from, as a macro because a statement's text is put together at compile time.
+macro_rules! columns {
+    ($($name:ident $text:literal;)*) => {$(
+        macro_rules! $name { () => { $text }; }
+        pub(crate) use $name;
+    )*};
+}
+
+columns! {
+    user_columns "id, login, name, email, manager, password_hash, local, roles, disabled, created_at FROM users";
+    session_columns "hash, workspace_id, user_id, created_at, expires_at FROM sessions";
+    login_link_columns "hash, workspace_id, user_id, expires_at FROM login_links";
+    token_columns "hash, workspace_id, user_id, name, created_at, expires_at FROM tokens";
+    flow_columns "id, name, title, stopped, last_version, runners, created_by, created_at FROM flows";
+    draft_columns "flow_id, text, revision, updated_by, updated_at FROM drafts";
+    build_value_columns "flow_id, slot, user_id, written, connection_id FROM build_values";
+    version_columns "id, flow_id, number, document, digest, bindings, manifests, level, created_by, created_at FROM versions";
+    manifest_columns "digest, app, document FROM manifests";
+    client_columns "id, app, name, oauth_client_id, settings, is_default, created_at FROM clients";
+    connection_columns "id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at FROM connections";
+    secret_columns "owner, field, version, kek_id, wrapped, sealed FROM secrets";
+    grant_columns "user_id, flow_id, slot, connection_id, surface, granted_at FROM grants";
+    sign_in_columns "id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, reason, connection_id, surface, rule, state, created_at, until_at FROM sign_ins";
+    attempt_columns "state_hash, sign_in_id, reconnect_id, target, user_id, session_hash, client_id, sealed, created_at, expires_at, used_at FROM attempts";
+    run_columns "id, workspace_id, flow_id, version_id, level, invoker_id, entry, state, created_at, ended_at, due_at, epoch, owner, lease_until FROM runs";
+    journal_columns "j.run_id, j.seq, j.kind, j.v, j.written_at, COALESCE(b.body, j.body) FROM journal j LEFT JOIN blobs b ON b.workspace_id = j.workspace_id AND b.digest = j.body";
+    inbox_columns "id, run_id, message, came_at FROM inbox";
+    idempotency_columns "user_id, flow_id, idempotency_key, body_digest, run_id, expires_at FROM idempotency";
+}
+
+macro_rules! read_as {
+    ($($row:ident $what:literal |$c:ident| $value:expr;)*) => {$(
+        impl FromRow for $row {
+            const WHAT: &'static str = $what;
+            fn read($c: &mut Cells<'_>) -> Result<Self, ReadError> { Ok($value) }
+        }
+    )*};
+}
+
+read_as! {
+    UserRow "user" |c| Self {
+        id: c.parsed()?, login: c.text()?, name: c.text()?, email: c.maybe_text()?, manager: c.maybe_text()?,
+        password_hash: c.maybe_text()?, local: c.bool()?, roles: c.json()?, disabled: c.bool()?, created_at: c.time()?,
+    };
+    SessionRow "session" |c| Self {
+        hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, created_at: c.time()?, expires_at: c.time()?,
+    };
+    LoginLinkRow "login link" |c| Self {
+        hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, expires_at: c.time()?,
+    };
+    TokenRow "token" |c| Self {
+        hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, name: c.text()?, created_at: c.time()?, expires_at: c.time()?,
+    };
+    FlowRow "flow" |c| Self {
+        id: c.parsed()?, name: c.parsed()?, title: c.maybe_text()?, stopped: c.maybe_text()?, last_version: c.small()?,
+        runners: c.json()?, created_by: c.parsed()?, created_at: c.time()?,
+    };
+    DraftRow "draft" |c| Self {
+        flow: c.parsed()?, text: c.text()?, revision: c.small()?, updated_by: c.parsed()?, updated_at: c.time()?,
+    };
+    BuildValueRow "build-time value" |c| Self {
+        flow: c.parsed()?, slot: c.parsed()?, user: c.parsed()?, written: c.text()?, connection: c.maybe_parsed()?,
+    };
+    VersionRow "version" |c| Self {
+        id: c.parsed()?, flow: c.parsed()?, number: c.small()?, document: c.text()?, digest: c.text()?, bindings: c.text()?,
+        manifests: c.text()?, level: c.small()?, created_by: c.parsed()?, created_at: c.time()?,
+    };
+    ManifestRow "manifest" |c| Self { digest: c.text()?, app: c.parsed()?, document: c.text()? };
+    ClientRow "app client" |c| Self {
+        id: c.parsed()?, app: c.parsed()?, name: c.parsed()?, oauth_client_id: c.text()?, settings: c.text()?,
+        is_default: c.bool()?, created_at: c.time()?,
+    };
+    ConnectionRow "connection" |c| Self {
+        id: c.parsed()?, kind: c.word()?, owner: c.parsed()?, name: c.maybe_parsed()?, app: c.parsed()?, client: c.parsed()?,
+        parent: c.maybe_parsed()?, made_for: c.maybe_parsed()?.zip(c.maybe_parsed()?), subject: c.text()?, account: c.text()?,
+        scopes: c.json()?, facts: c.text()?, state: c.word()?, token_version: c.int()?, expires_at: c.maybe_time()?,
+        refreshing: c.maybe_parsed()?.zip(c.maybe_time()?), only_run: c.maybe_parsed()?, created_at: c.time()?,
+        last_used_at: c.maybe_time()?,
+    };
+    SecretRow "secret" |c| Self {
+        owner: c.text()?, field: c.text()?, version: c.int()?, kek_id: c.text()?, wrapped: c.bytes()?, sealed: c.bytes()?,
+    };
+    GrantRow "grant" |c| Self {
+        user: c.parsed()?, flow: c.parsed()?, slot: c.parsed()?, connection: c.parsed()?, surface: c.text()?, at: c.time()?,
+    };
+    SignInRow "sign-in" |c| Self {
+        id: c.parsed()?, run: c.parsed()?, flow: c.parsed()?, version: c.parsed()?, slot: c.parsed()?, person: c.parsed()?,
+        app: c.parsed()?, client: c.parsed()?, parent: c.maybe_parsed()?, reason: c.word()?, connection: c.maybe_parsed()?,
+        surface: c.text()?, rule: c.word()?, state: c.word()?, created_at: c.time()?, until: c.time()?,
+    };
+    AttemptRow "attempt" |c| Self {
+        state_hash: c.text()?, sign_in: c.maybe_parsed()?, reconnect: c.maybe_parsed()?, target: c.maybe_text()?, user: c.parsed()?,
+        session_hash: c.text()?, client: c.parsed()?, sealed: c.bytes()?, created_at: c.time()?, expires_at: c.time()?,
+        used_at: c.maybe_time()?,
+    };
+    RunRow "run" |c| Self {
+        id: c.parsed()?, workspace: c.parsed()?, flow: c.parsed()?, version: c.parsed()?, level: c.small()?,
+        invoker: c.parsed()?, entry: c.text()?, state: c.text()?, created_at: c.time()?, ended_at: c.maybe_time()?,
+        due_at: c.maybe_time()?, epoch: c.int()?, owner: c.maybe_parsed()?, lease_until: c.maybe_time()?,
+    };
+    JournalRow "journal of run" |c| Self {
+        run: c.parsed()?, seq: c.int()?, kind: c.text()?, v: c.small()?, at: c.time()?, body: {
+            let body = c.text()?;
+            if body.starts_with(crate::write::DIGEST) {
+                return Err(c.bad(format!("the body {body} is not stored")));
+            }
+            body
+        },
+    };
+    InboxRow "message" |c| Self { id: c.parsed()?, run: c.parsed()?, message: c.json()?, at: c.time()? };
+    IdempotencyRow "idempotency key" |c| Self {
+        user: c.parsed()?, flow: c.parsed()?, key: c.text()?, body_digest: c.text()?, run: c.parsed()?, expires_at: c.time()?,
+    };
+}

@@ -1,0 +1,93 @@
+//! The audit log: for reviewers page by page, for `verify` in order.
+
+use actas_core::Time;
+
+use crate::chain::{AuditEntry, entry_columns};
+use crate::read::{AuditFilter, Page, Read, Reader, page};
+use crate::statement::params;
+use crate::store::ReadError;
+
+/// A list of records, newest first. `$2` is where it begins; what is absent narrows nothing. As with runs, what an index serves stands there
+/// alone as well.
+macro_rules! list {
+    ($narrow:literal) => {
+        concat!(
+            "SELECT ",
+            entry_columns!(),
+            " WHERE a.workspace_id = $1 AND a.chain = 0 AND a.seq < $2 AND ($3 IS NULL OR a.actor_id = $3 OR a.person_id = $3) \
+             AND ($4 IS NULL OR a.flow = $4) AND ($5 IS NULL OR a.run_id = $5) AND ($6 IS NULL OR a.connection_id = $6) \
+             AND ($7 IS NULL OR p.account = $7) AND ($8 IS NULL OR a.record_id = $8 OR a.record_type || '/' || a.record_id = $8) \
+             AND ($9 IS NULL OR a.action = $9) AND ($10 IS NULL OR a.entry = $10) AND ($11 IS NULL OR a.outcome = $11) \
+             AND a.written_at >= $12 AND a.written_at < $13",
+            $narrow,
+            " ORDER BY a.seq DESC LIMIT $14"
+        )
+    };
+}
+
+const LIST: &str = list!("");
+const LIST_OF_RUN: &str = list!(" AND a.run_id = $5");
+const LIST_OF_PERSON: &str = list!(" AND (a.actor_id = $3 OR a.person_id = $3)");
+const LIST_OF_ACCOUNT: &str = list!(" AND p.account = $7");
+
+const IN_ORDER: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " WHERE a.workspace_id = $1 AND a.chain = 0 AND a.seq >= $2 ORDER BY a.seq LIMIT $3"
+);
+
+impl Reader {
+    /// Audit records, newest first, with the personal values that are not erased.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn audit(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Read<Page<AuditEntry>> {
+        let begin = match cursor {
+            None => i64::MAX,
+            Some(cursor) => cursor
+                .parse()
+                .map_err(|_| ReadError::Cursor(cursor.to_owned()))?,
+        };
+        let text = if filter.run.is_some() {
+            LIST_OF_RUN
+        } else if filter.person.is_some() {
+            LIST_OF_PERSON
+        } else if filter.account.is_some() {
+            LIST_OF_ACCOUNT
+        } else {
+            LIST
+        };
+        let params = params![
+            &self.workspace,
+            begin,
+            &filter.person,
+            &filter.flow,
+            &filter.run,
+            &filter.connection,
+            &filter.account,
+            &filter.record,
+            &filter.action,
+            &filter.entry,
+            &filter.outcome,
+            filter.since.unwrap_or(Time(i64::MIN)),
+            filter.until.unwrap_or(Time(i64::MAX)),
+            i64::from(limit) + 1
+        ];
+        let entries: Vec<AuditEntry> = self.all(text, params).await?;
+        Ok(page(entries, limit, |entry| entry.record.seq.to_string()))
+    }
+
+    /// Audit records in order from a sequence number on, for `verify`.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn audit_from(&self, seq: i64, limit: u32) -> Read<Vec<AuditEntry>> {
+        self.all(IN_ORDER, params![&self.workspace, seq, i64::from(limit)])
+            .await
+    }
+}

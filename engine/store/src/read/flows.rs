@@ -1,0 +1,138 @@
+//! Flows, drafts, build-time values, versions and manifests.
+
+use actas_core::ids::{FlowId, FlowName, UserId, VersionId};
+
+use crate::read::{Read, Reader, select};
+use crate::rows::{BuildValueRow, DraftRow, FlowRow, ManifestRow, VersionRow};
+use crate::statement::params;
+
+impl Reader {
+    /// A flow.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn flow(&self, id: &FlowId) -> Read<Option<FlowRow>> {
+        self.one(
+            select!(flow_columns, "workspace_id = $1 AND id = $2"),
+            params![&self.workspace, id],
+        )
+        .await
+    }
+
+    /// A flow by name.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn flow_by_name(&self, name: &FlowName) -> Read<Option<FlowRow>> {
+        self.one(
+            select!(flow_columns, "workspace_id = $1 AND name = $2"),
+            params![&self.workspace, name],
+        )
+        .await
+    }
+
+    /// All flows, by name.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn flows(&self) -> Read<Vec<FlowRow>> {
+        self.all(
+            select!(flow_columns, "workspace_id = $1 ORDER BY name"),
+            params![&self.workspace],
+        )
+        .await
+    }
+
+    /// A flow's draft.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn draft(&self, flow: &FlowId) -> Read<Option<DraftRow>> {
+        self.one(
+            select!(draft_columns, "workspace_id = $1 AND flow_id = $2"),
+            params![&self.workspace, flow],
+        )
+        .await
+    }
+
+    /// One author's build-time values.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn build_values(&self, flow: &FlowId, user: &UserId) -> Read<Vec<BuildValueRow>> {
+        self.all(
+            select!(
+                build_value_columns,
+                "workspace_id = $1 AND flow_id = $2 AND user_id = $3 ORDER BY slot"
+            ),
+            params![&self.workspace, flow, user],
+        )
+        .await
+    }
+
+    /// How many build-time values a flow has, of anybody: what publishing proves to be 0.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn build_value_count(&self, flow: &FlowId) -> Read<u64> {
+        let text = "SELECT COUNT(*) FROM build_values WHERE workspace_id = $1 AND flow_id = $2";
+        let count: Option<i64> = self.one(text, params![&self.workspace, flow]).await?;
+        Ok(count
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0))
+    }
+
+    /// A version or snapshot.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn version(&self, id: &VersionId) -> Read<Option<VersionRow>> {
+        self.one(
+            select!(version_columns, "workspace_id = $1 AND id = $2"),
+            params![&self.workspace, id],
+        )
+        .await
+    }
+
+    /// A published version.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn version_by_number(&self, flow: &FlowId, number: u32) -> Read<Option<VersionRow>> {
+        self.one(
+            select!(
+                version_columns,
+                "workspace_id = $1 AND flow_id = $2 AND number = $3 AND number > 0"
+            ),
+            params![&self.workspace, flow, number],
+        )
+        .await
+    }
+
+    /// All published versions, newest first.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn versions(&self, flow: &FlowId) -> Read<Vec<VersionRow>> {
+        self.all(
+            select!(
+                version_columns,
+                "workspace_id = $1 AND flow_id = $2 AND number > 0 ORDER BY number DESC"
+            ),
+            params![&self.workspace, flow],
+        )
+        .await
+    }
+
+    /// A stored manifest.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn manifest(&self, digest: &str) -> Read<Option<ManifestRow>> {
+        self.one(
+            select!(manifest_columns, "workspace_id = $1 AND digest = $2"),
+            params![&self.workspace, digest],
+        )
+        .await
+    }
+}

@@ -1,0 +1,123 @@
+//! Users, and what comes before a workspace is known: sessions, tokens and links.
+
+use actas_core::Time;
+use actas_core::ids::{UserId, WorkspaceId};
+
+use crate::read::{Read, Reader, select};
+use crate::rows::{LoginLinkRow, SessionRow, TokenRow, UserRow};
+use crate::statement::params;
+use crate::store::{ReadError, Store};
+
+impl Reader {
+    /// A user.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn user(&self, id: &UserId) -> Read<Option<UserRow>> {
+        self.one(
+            select!(user_columns, "workspace_id = $1 AND id = $2"),
+            params![&self.workspace, id],
+        )
+        .await
+    }
+
+    /// A user by login.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn user_by_login(&self, login: &str) -> Read<Option<UserRow>> {
+        self.one(
+            select!(user_columns, "workspace_id = $1 AND login = $2"),
+            params![&self.workspace, login],
+        )
+        .await
+    }
+
+    /// All users, by login.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn users(&self) -> Read<Vec<UserRow>> {
+        self.all(
+            select!(user_columns, "workspace_id = $1 ORDER BY login"),
+            params![&self.workspace],
+        )
+        .await
+    }
+}
+
+impl Store {
+    /// A session that has not ended, of any workspace: the one read that comes before a workspace is known.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn session(&self, hash: &str, now: Time) -> Read<Option<SessionRow>> {
+        self.inner
+            .database
+            .one(
+                select!(session_columns, "hash = $1 AND expires_at > $2"),
+                params![hash, now],
+            )
+            .await
+    }
+
+    /// An API token that has not ended.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn token(&self, hash: &str, now: Time) -> Read<Option<TokenRow>> {
+        self.inner
+            .database
+            .one(
+                select!(token_columns, "hash = $1 AND expires_at > $2"),
+                params![hash, now],
+            )
+            .await
+    }
+
+    /// A one-time link that has not ended.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn login_link(&self, hash: &str, now: Time) -> Read<Option<LoginLinkRow>> {
+        self.inner
+            .database
+            .one(
+                select!(login_link_columns, "hash = $1 AND expires_at > $2"),
+                params![hash, now],
+            )
+            .await
+    }
+
+    /// All workspaces, `(id, name)`, oldest first.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn workspaces(&self) -> Read<Vec<(WorkspaceId, String)>> {
+        self.inner
+            .database
+            .all(
+                "SELECT workspace_id, name FROM workspaces ORDER BY created_at, workspace_id",
+                Vec::new(),
+            )
+            .await
+    }
+
+    /// The key-check value, `(kek id, check)`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn key_check(&self) -> Read<Option<(String, Vec<u8>)>> {
+        let text = "SELECT value FROM store_facts WHERE name = 'key_check'";
+        let value: Option<String> = self.inner.database.one(text, Vec::new()).await?;
+        let Some(value) = value else { return Ok(None) };
+        value
+            .rsplit_once(' ')
+            .and_then(|(kek_id, check)| Some((kek_id.to_owned(), hex::decode(check).ok()?)))
+            .map(Some)
+            .ok_or_else(|| ReadError::Corrupt {
+                what: "key-check value".to_owned(),
+                why: "it is not a key id and hex digits".to_owned(),
+            })
+    }
+}

@@ -1,0 +1,116 @@
+//! Runs, their journals, and what idempotency keys made.
+
+use actas_core::Time;
+use actas_core::ids::{FlowId, RunId, UserId};
+
+use crate::read::{Page, Read, Reader, RunFilter, page, select};
+use crate::rows::{IdempotencyRow, JournalRow, RunRow};
+use crate::statement::params;
+use crate::store::ReadError;
+
+/// A list of runs, newest first, as ids sort by time. `$2` is where it begins; what is absent narrows nothing, but an index is used only for what
+/// stands there alone: a list is read by the narrowest of flow, invoker and state.
+macro_rules! list {
+    ($narrow:literal) => {
+        select!(
+            run_columns,
+            "workspace_id = $1 AND id < $2 AND ($3 IS NULL OR flow_id = $3) AND ($4 IS NULL OR state = $4) \
+             AND ($5 IS NULL OR invoker_id = $5)",
+            $narrow,
+            " ORDER BY id DESC LIMIT $6"
+        )
+    };
+}
+
+const LIST: &str = list!("");
+const LIST_OF_FLOW: &str = list!(" AND flow_id = $3");
+const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
+// The index is a partial one: its condition must be repeated.
+const LIST_IN_STATE: &str = list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
+
+/// Sorts behind every id, whatever the collation.
+const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";
+
+impl Reader {
+    /// A run.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn run(&self, id: &RunId) -> Read<Option<RunRow>> {
+        self.one(
+            select!(run_columns, "workspace_id = $1 AND id = $2"),
+            params![&self.workspace, id],
+        )
+        .await
+    }
+
+    /// A run's journal, in order.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn journal(&self, id: &RunId) -> Read<Vec<JournalRow>> {
+        self.all(
+            select!(
+                journal_columns,
+                "j.run_id = $1 AND j.workspace_id = $2 ORDER BY j.seq"
+            ),
+            params![id, &self.workspace],
+        )
+        .await
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn runs(
+        &self,
+        filter: &RunFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Read<Page<RunRow>> {
+        let begin = match cursor {
+            None => END.to_owned(),
+            Some(cursor) => format!("{}{cursor}", RunId::PREFIX)
+                .parse::<RunId>()
+                .map_err(|_| ReadError::Cursor(cursor.to_owned()))?
+                .to_string(),
+        };
+        let lasting = |state: &str| !matches!(state, "succeeded" | "running");
+        let text = if filter.flow.is_some() {
+            LIST_OF_FLOW
+        } else if filter.invoker.is_some() {
+            LIST_OF_INVOKER
+        } else if filter.state.as_deref().is_some_and(lasting) {
+            LIST_IN_STATE
+        } else {
+            LIST
+        };
+        let params = params![
+            &self.workspace,
+            begin,
+            &filter.flow,
+            &filter.state,
+            &filter.invoker,
+            i64::from(limit) + 1
+        ];
+        let runs: Vec<RunRow> = self.all(text, params).await?;
+        Ok(page(runs, limit, |run| {
+            run.id.as_str().trim_start_matches(RunId::PREFIX).to_owned()
+        }))
+    }
+
+    /// What a key made.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn idempotency(
+        &self,
+        user: &UserId,
+        flow: &FlowId,
+        key: &str,
+        now: Time,
+    ) -> Read<Option<IdempotencyRow>> {
+        self.one(select!(idempotency_columns, "workspace_id = $1 AND user_id = $2 AND flow_id = $3 AND idempotency_key = $4 AND expires_at > $5"), params![&self.workspace, user, flow, key, now]).await
+    }
+}

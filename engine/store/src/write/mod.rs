@@ -1,0 +1,304 @@
+//! From operations to statements. Pure: what an operation means is said here, once, for both databases.
+
+mod connections;
+mod flows;
+mod people;
+mod runs;
+
+pub(crate) use runs::DIGEST;
+
+use actas_core::audit;
+use actas_core::ids::{RunId, WorkspaceId};
+
+use crate::op::{Commit, Op};
+use crate::statement::{Statement, Value};
+use crate::store::CommitError;
+
+/// A commit as its writer takes it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Operation by operation, in order.
+    pub ops: Vec<(&'static str, Vec<Statement>)>,
+    /// To be linked last.
+    pub audit: Vec<audit::Draft>,
+    /// What the rest of the world wants to know once it is durable.
+    pub news: Vec<News>,
+}
+
+/// Something became durable that somebody may be waiting for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A run has a message.
+    Inbox(RunId),
+    /// A run is there for the taking.
+    Claimable,
+}
+
+impl Prepared {
+    /// # Errors
+    /// `Conflict` for what no store would take: a text with a NUL, a state that does not fit.
+    pub(crate) fn of(commit: Commit) -> Result<Self, CommitError> {
+        let mut prepared = Self {
+            ops: Vec::with_capacity(commit.ops.len()),
+            audit: commit.audit,
+            news: Vec::new(),
+        };
+        for op in &commit.ops {
+            check(op)?;
+            let statements = op.statements();
+            for value in statements.iter().flat_map(|s| &s.params) {
+                if let Value::Text(Some(text)) = value
+                    && text.contains('\0')
+                {
+                    return Err(CommitError::Conflict {
+                        op: op.name(),
+                        why: "a text holds a NUL character: take it out".to_owned(),
+                    });
+                }
+            }
+            prepared.ops.push((op.name(), statements));
+            prepared.news.extend(op.news());
+        }
+        for draft in &mut prepared.audit {
+            strip_nul(draft);
+        }
+        Ok(prepared)
+    }
+}
+
+/// What holds whatever is stored: the one place for it, shared with the model.
+pub(crate) fn check(op: &Op) -> Result<(), CommitError> {
+    let (state, ended) = match op {
+        Op::AddRun { run, .. } => (&run.state, run.ended_at.is_some()),
+        Op::Append {
+            state, ended_at, ..
+        } => (state, ended_at.is_some()),
+        _ => return Ok(()),
+    };
+    if is_final(state) == ended {
+        return Ok(());
+    }
+    Err(CommitError::Conflict {
+        op: op.name(),
+        why: format!("state `{state}` and the time of its end do not fit together"),
+    })
+}
+
+/// Whether a run in this state stays in it for good.
+pub(crate) fn is_final(state: &str) -> bool {
+    matches!(state, "succeeded" | "failed" | "cancelled")
+}
+
+/// PostgreSQL cannot keep a NUL, and an act that could not be recorded could not be done.
+fn strip_nul(draft: &mut audit::Draft) {
+    fn clean(text: &mut String) {
+        if text.contains('\0') {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+    }
+    if let audit::Actor::User { login, .. } = &mut draft.actor {
+        clean(login);
+    }
+    if let Some((_, login)) = &mut draft.person {
+        clean(login);
+    }
+    if let Some((kind, id)) = &mut draft.record {
+        clean(kind);
+        clean(id);
+    }
+    for text in [
+        &mut draft.entry,
+        &mut draft.action,
+        &mut draft.object.kind,
+        &mut draft.object.id,
+        &mut draft.outcome,
+    ] {
+        clean(text);
+    }
+    for text in [
+        &mut draft.object.version,
+        &mut draft.account,
+        &mut draft.flow,
+        &mut draft.step,
+        &mut draft.reason,
+        &mut draft.ip,
+        &mut draft.agent,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        clean(text);
+    }
+}
+
+impl Op {
+    /// The operation's name in refusals and in tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AddWorkspace { .. } => "add_workspace",
+            Self::AddUser { .. } => "add_user",
+            Self::ChangeUser { .. } => "change_user",
+            Self::AddSession(_) => "add_session",
+            Self::EndSession { .. } => "end_session",
+            Self::AddLoginLink(_) => "add_login_link",
+            Self::UseLoginLink { .. } => "use_login_link",
+            Self::AddToken(_) => "add_token",
+            Self::RevokeToken { .. } => "revoke_token",
+            Self::AddFlow { .. } => "add_flow",
+            Self::ChangeFlow { .. } => "change_flow",
+            Self::PutDraft { .. } => "put_draft",
+            Self::PutBuildValue { .. } => "put_build_value",
+            Self::DropBuildValues { .. } => "drop_build_values",
+            Self::AddVersion { .. } => "add_version",
+            Self::KeepManifest { .. } => "keep_manifest",
+            Self::AddClient { .. } => "add_client",
+            Self::ChangeClient { .. } => "change_client",
+            Self::AddConnection { .. } => "add_connection",
+            Self::ChangeConnection { .. } => "change_connection",
+            Self::LeaseRefresh { .. } => "lease_refresh",
+            Self::ReleaseRefresh { .. } => "release_refresh",
+            Self::TouchConnection { .. } => "touch_connection",
+            Self::DeleteConnection { .. } => "delete_connection",
+            Self::PutSecret { .. } => "put_secret",
+            Self::DropSecrets { .. } => "drop_secrets",
+            Self::PutGrant { .. } => "put_grant",
+            Self::SetKeyCheck { .. } => "set_key_check",
+            Self::AddSignIn { .. } => "add_sign_in",
+            Self::MoveSignIn { .. } => "move_sign_in",
+            Self::CloseSignIns { .. } => "close_sign_ins",
+            Self::AddAttempt { .. } => "add_attempt",
+            Self::UseAttempt { .. } => "use_attempt",
+            Self::AddRun { .. } => "add_run",
+            Self::Append { .. } => "append",
+            Self::Release { .. } => "release",
+            Self::PutInbox { .. } => "put_inbox",
+            Self::TakeInbox { .. } => "take_inbox",
+        }
+    }
+
+    fn statements(&self) -> Vec<Statement> {
+        match self {
+            Self::AddWorkspace {
+                workspace,
+                name,
+                at,
+            } => people::add_workspace(workspace, name, *at),
+            Self::AddUser { workspace, user } => people::add_user(workspace, user),
+            Self::ChangeUser { workspace, user } => people::change_user(workspace, user),
+            Self::AddSession(session) => people::add_session(session),
+            Self::EndSession { hash } => people::end_session(hash),
+            Self::AddLoginLink(link) => people::add_login_link(link),
+            Self::UseLoginLink { hash, now } => people::use_login_link(hash, *now),
+            Self::AddToken(token) => people::add_token(token),
+            Self::RevokeToken { workspace, hash } => people::revoke_token(workspace, hash),
+            Self::AddFlow { workspace, flow } => flows::add_flow(workspace, flow),
+            Self::ChangeFlow { workspace, flow } => flows::change_flow(workspace, flow),
+            Self::PutDraft { workspace, draft } => flows::put_draft(workspace, draft),
+            Self::PutBuildValue { workspace, value } => flows::put_build_value(workspace, value),
+            Self::DropBuildValues {
+                workspace,
+                flow,
+                user,
+            } => flows::drop_build_values(workspace, flow, user.as_ref()),
+            Self::AddVersion { workspace, version } => flows::add_version(workspace, version),
+            Self::KeepManifest {
+                workspace,
+                manifest,
+            } => flows::keep_manifest(workspace, manifest),
+            Self::AddClient { workspace, client } => connections::add_client(workspace, client),
+            Self::ChangeClient { workspace, client } => {
+                connections::change_client(workspace, client)
+            }
+            Self::AddConnection {
+                workspace,
+                connection,
+            } => connections::add_connection(workspace, connection),
+            Self::ChangeConnection {
+                workspace,
+                connection,
+                expect,
+            } => connections::change_connection(workspace, connection, *expect),
+            Self::LeaseRefresh {
+                workspace,
+                connection,
+                worker,
+                until,
+                now,
+                expect,
+            } => connections::lease_refresh(workspace, connection, worker, *until, *now, *expect),
+            Self::ReleaseRefresh {
+                workspace,
+                connection,
+                worker,
+            } => connections::release_refresh(workspace, connection, worker),
+            Self::TouchConnection {
+                workspace,
+                connection,
+                at,
+            } => connections::touch_connection(workspace, connection, *at),
+            Self::DeleteConnection {
+                workspace,
+                connection,
+            } => connections::delete_connection(workspace, connection),
+            Self::PutSecret { workspace, secret } => connections::put_secret(workspace, secret),
+            Self::DropSecrets { workspace, owner } => connections::drop_secrets(workspace, owner),
+            Self::PutGrant { workspace, grant } => connections::put_grant(workspace, grant),
+            Self::SetKeyCheck { kek_id, check } => people::set_key_check(kek_id, check),
+            Self::AddSignIn { workspace, sign_in } => connections::add_sign_in(workspace, sign_in),
+            Self::MoveSignIn {
+                workspace,
+                sign_in,
+                from,
+                to,
+            } => connections::move_sign_in(workspace, sign_in, from, *to),
+            Self::CloseSignIns {
+                workspace,
+                run,
+                slot,
+            } => connections::close_sign_ins(workspace, run, slot.as_ref()),
+            Self::AddAttempt { workspace, attempt } => connections::add_attempt(workspace, attempt),
+            Self::UseAttempt {
+                workspace,
+                state_hash,
+                now,
+            } => connections::use_attempt(workspace, state_hash, *now),
+            Self::AddRun {
+                run,
+                journal,
+                idempotency,
+            } => runs::add_run(run, journal, idempotency.as_ref()),
+            Self::Append {
+                workspace,
+                epoch,
+                journal,
+                state,
+                due_at,
+                ended_at,
+                release,
+            } => runs::append(
+                workspace, *epoch, journal, state, *due_at, *ended_at, *release,
+            ),
+            Self::Release {
+                workspace,
+                run,
+                epoch,
+            } => runs::release(workspace, run, *epoch),
+            Self::PutInbox { workspace, inbox } => runs::put_inbox(workspace, inbox),
+            Self::TakeInbox { workspace, inbox } => runs::take_inbox(workspace, inbox),
+        }
+    }
+
+    pub(crate) fn news(&self) -> Option<News> {
+        match self {
+            Self::PutInbox { inbox, .. } => Some(News::Inbox(inbox.run.clone())),
+            Self::Release { .. } => Some(News::Claimable),
+            Self::Append { release, state, .. } if *release && state == "running" => {
+                Some(News::Claimable)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a run, its journal or its inbox belongs to, for refusals.
+pub(crate) type Ws<'a> = &'a WorkspaceId;

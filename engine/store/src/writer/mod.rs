@@ -1,0 +1,72 @@
+//! The one writer of this process: whatever waits goes into one transaction, without a timer. While one flush is under way the next batch
+//! gathers. Must not be gone round: every change of the database passes here, but for claims and leases on PostgreSQL.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use std::time::Duration;
+
+use actas_core::Time;
+use actas_core::ids::{RunId, WorkerId, WorkspaceId};
+use tokio::sync::oneshot;
+
+use crate::store::CommitError;
+use crate::write::Prepared;
+
+/// How many commits go into one transaction at most.
+pub(crate) const BATCH: usize = 512;
+
+/// How many may wait; more are told to come again.
+pub(crate) const QUEUE: usize = 4096;
+
+/// How often a commit that met a deadlock is tried again.
+pub(crate) const TRIES: u32 = 5;
+
+/// What the writer does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A commit.
+    Commit(Prepared, oneshot::Sender<Result<(), CommitError>>),
+    /// A claim (SQLite).
+    Claim(Claim, oneshot::Sender<Result<Vec<Taken>, CommitError>>),
+    /// The renewal of a worker's leases (SQLite).
+    Renew(WorkerId, Time, oneshot::Sender<Result<(), CommitError>>),
+}
+
+/// Which runs to take.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub worker: WorkerId,
+    pub level: u32,
+    pub lease: Duration,
+    pub limit: u32,
+}
+
+/// A run that was taken.
+pub(crate) type Taken = (WorkspaceId, RunId);
+
+/// Why a transaction did not come about.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// One of its commits found something else than it expected: the others can still go.
+    Refused(CommitError),
+    /// It got in the way of another process: it can be tried again.
+    Again(String),
+    /// The database is away or full: nothing of it was written.
+    Away(String),
+    /// The connection was lost while it was being committed.
+    Unknown,
+}
+
+impl Fault {
+    pub(crate) fn into_error(self) -> CommitError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Again(why) | Self::Away(why) => CommitError::Unavailable(why),
+            Self::Unknown => CommitError::Unknown,
+        }
+    }
+}
+
+/// What became of each commit of a batch, in order.
+pub(crate) type Outcomes = Vec<Result<(), CommitError>>;
