@@ -16,7 +16,6 @@ pub mod read;
 pub mod rows;
 mod statement;
 pub mod store;
-mod stand_in;
 pub mod system;
 mod wake;
 mod write;
