@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::app::encode;
 use crate::error::{ErrorKind, StepError};
-use crate::expr::{ExprFault, Scope, Template};
+use crate::expr::{ExprFault, Reference, Scope, Template, braces};
 
 /// An address with places for values.
 #[derive(Debug)]
@@ -22,7 +22,12 @@ pub struct Address {
 #[derive(Debug)]
 enum Piece {
     Text(String),
-    Value { value: Template, source: String },
+    Value {
+        value: Template,
+        source: String,
+        /// Where it stands in the whole text.
+        offset: usize,
+    },
 }
 
 impl Address {
@@ -50,6 +55,7 @@ impl Address {
                     Ok(value) => last(&mut segments).push(Piece::Value {
                         value,
                         source: source.to_owned(),
+                        offset: range.start,
                     }),
                     Err(found) => faults.extend(found),
                 }
@@ -90,15 +96,20 @@ impl Address {
         }
     }
 
-    /// All templates in it: those of the base, and those of the path.
-    pub fn templates(&self) -> impl Iterator<Item = &Template> {
-        self.segments
-            .iter()
-            .flatten()
-            .filter_map(|piece| match piece {
-                Piece::Text(_) => None,
-                Piece::Value { value, .. } => Some(value),
-            })
+    /// What the values of the path name, with their places in the whole text.
+    pub fn references(&self) -> Vec<Reference> {
+        let mut found = Vec::new();
+        for piece in self.segments.iter().flatten() {
+            if let Piece::Value { value, offset, .. } = piece {
+                found.extend(value.references_with_places().into_iter().map(|reference| {
+                    Reference {
+                        range: reference.range.start + offset..reference.range.end + offset,
+                        ..reference
+                    }
+                }));
+            }
+        }
+        found
     }
 
     /// The path in a scope, every value encoded.
@@ -116,7 +127,7 @@ impl Address {
             for piece in segment {
                 match piece {
                     Piece::Text(text) => out.push_str(text),
-                    Piece::Value { value, source } => {
+                    Piece::Value { value, source, .. } => {
                         let value = value.evaluate(scope)?;
                         let text =
                             encode::scalar(&value).ok_or_else(|| no_place(source, &value))?;
@@ -125,15 +136,16 @@ impl Address {
                     }
                 }
             }
-            if let Some(source) = filled
-                && (out.len() == start || is_dots(&out[start..]))
-            {
+            let Some(source) = filled else { continue };
+            let written = &out[start..];
+            if written.is_empty() || is_dots(written) {
+                let what = match written {
+                    "" => "empty".to_owned(),
+                    dots => format!("`{dots}`"),
+                };
                 return Err(StepError::new(
                     ErrorKind::InvalidInput,
-                    format!(
-                        "`{source}` is `{}`, which cannot stand in an address",
-                        &out[start..]
-                    ),
+                    format!("`{source}` is {what}, which cannot stand in an address"),
                 )
                 .with_code("bad_address"));
             }
@@ -289,24 +301,18 @@ struct Part {
 fn split(text: &str) -> Result<Vec<Part>, ExprFault> {
     let mut parts = Vec::new();
     let mut from = 0;
-    while let Some(open) = text[from..].find("{{").map(|at| from + at) {
-        if open > from {
+    for range in braces(text)? {
+        if range.start > from {
             parts.push(Part {
-                range: from..open,
+                range: from..range.start,
                 expression: false,
             });
         }
-        let end = end_of_expression(text, open).ok_or_else(|| ExprFault {
-            start: open,
-            end: text.len(),
-            message: "`{{` has no `}}`".into(),
-            help: None,
-        })?;
+        from = range.end;
         parts.push(Part {
-            range: open..end,
+            range,
             expression: true,
         });
-        from = end;
     }
     if from < text.len() {
         parts.push(Part {
@@ -315,26 +321,4 @@ fn split(text: &str) -> Result<Vec<Part>, ExprFault> {
         });
     }
     Ok(parts)
-}
-
-/// The end of the expression that begins at `open`, past texts in quotes and braces of its own.
-fn end_of_expression(text: &str, open: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut quote = None;
-    let mut depth = 0_u32;
-    let mut at = open + 2;
-    while at < bytes.len() {
-        match (quote, bytes[at]) {
-            (Some(_), b'\\') => at += 1,
-            (Some(q), b) if b == q => quote = None,
-            (Some(_), _) => {}
-            (None, b @ (b'"' | b'\'')) => quote = Some(b),
-            (None, b'{') => depth += 1,
-            (None, b'}') if depth > 0 => depth -= 1,
-            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at + 2),
-            (None, _) => {}
-        }
-        at += 1;
-    }
-    None
 }

@@ -33,8 +33,8 @@ enum Work {
         connection: Arc<Value>,
         key: Box<str>,
         gathered: Gathered,
-        /// The request under way.
-        call: Call,
+        /// The request under way, where the next page may be asked for in the same way.
+        page: Option<Call>,
     },
 }
 
@@ -110,11 +110,11 @@ impl Performance {
                         connection,
                         key: key.into(),
                         gathered: Gathered::default(),
-                        call: call.clone(),
+                        page: None,
                     },
                 };
-                let call = this.send(call)?;
-                Ok((this, Progress::Call(call)))
+                let progress = this.send(exchange, call)?;
+                Ok((this, progress))
             }
         }
     }
@@ -166,16 +166,13 @@ impl Performance {
         }
     }
 
-    /// Notes a request as the one under way and says whether it is authenticated.
-    fn send(&mut self, call: Call) -> Result<Call, StepError> {
+    /// Says whether a request is authenticated, and notes it if there may be more pages.
+    fn send(&mut self, exchange: &Exchange, call: Call) -> Result<Progress, StepError> {
         let call = authenticated(call, &self.module, &self.hosts)?;
-        if let Work::Exchange {
-            call: under_way, ..
-        } = &mut self.work
-        {
-            *under_way = call.clone();
+        if let Work::Exchange { page, .. } = &mut self.work {
+            *page = exchange.pages.is_some().then(|| call.clone());
         }
-        Ok(call)
+        Ok(Progress::Call(call))
     }
 
     fn answer(&mut self, exchange: &Exchange, response: &Response) -> Result<Progress, StepError> {
@@ -183,7 +180,7 @@ impl Performance {
             connection,
             key,
             gathered,
-            call,
+            page,
         } = &mut self.work
         else {
             return Err(out_of_order());
@@ -196,7 +193,7 @@ impl Performance {
             return Err(error);
         }
         let mut items = None;
-        if let Some(pages) = &exchange.pages {
+        if let (Some(pages), Some(call)) = (&exchange.pages, page) {
             let next = match pages.take(gathered, &scope, response, &call.url)? {
                 Next::End => None,
                 Next::Address(url) => Some(Call {
@@ -215,7 +212,7 @@ impl Performance {
                 }
             };
             if let Some(call) = next {
-                return Ok(Progress::Call(self.send(call)?));
+                return self.send(exchange, call);
             }
             let all = Arc::new(Value::Array(std::mem::take(&mut gathered.items)));
             scope.roots.push(("items", Arc::clone(&all)));
@@ -262,7 +259,7 @@ impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Native(_) => f.write_str("Native"),
-            Self::Exchange { call, .. } => f.debug_tuple("Exchange").field(&call.url).finish(),
+            Self::Exchange { .. } => f.write_str("Exchange"),
         }
     }
 }

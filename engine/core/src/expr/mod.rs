@@ -27,6 +27,7 @@ use syntax::Expression;
 
 pub use eval::{MAX_BYTES, MAX_FUEL, MAX_RESULT_DEPTH};
 pub use references::Reference;
+pub(crate) use text::braces;
 
 /// What an expression may look at. Values are shared, never copied per evaluation.
 #[derive(Debug, Clone, Default)]

@@ -62,6 +62,14 @@ pub(super) fn bare(text: &str) -> Result<Range<usize>, ExprFault> {
     }
 }
 
+/// Where the expressions of a text stand, braces included.
+///
+/// # Errors
+/// Braces that do not close, or hold something else than an expression.
+pub(crate) fn braces(text: &str) -> Result<Vec<Range<usize>>, ExprFault> {
+    Ok(find(text)?.into_iter().map(|braces| braces.outer).collect())
+}
+
 struct Braces {
     outer: Range<usize>,
     inner: Range<usize>,

@@ -29,10 +29,8 @@ pub fn read(node: &Node, r: &mut Reader) -> Vec<ErrorRule> {
 
 fn rule(node: &Node, r: &mut Reader) -> Option<ErrorRule> {
     let mut fields = Fields::of(node, "an entry of `errors`", &mut r.faults)?;
-    let statuses = fields
-        .take("status")
-        .map(|n| statuses(n, r))
-        .unwrap_or_default();
+    let status = fields.take("status");
+    let statuses = status.map(|n| statuses(n, r)).unwrap_or_default();
     let when = fields.take("when");
     let has_when = when.is_some();
     let when = when.and_then(|n| r.condition(n, ANSWER));
@@ -44,7 +42,7 @@ fn rule(node: &Node, r: &mut Reader) -> Option<ErrorRule> {
     let after = fields.take("after").and_then(|n| r.template(n, ANSWER));
     let span = fields.span();
     fields.close(&mut r.faults);
-    if !has_when && (statuses.is_empty() || statuses.iter().any(|s| s.means_success())) {
+    if !has_when && (status.is_none() || statuses.iter().any(|s| s.means_success())) {
         r.faults.push(
             Diagnostic::error(
                 "rule_for_good_answers",

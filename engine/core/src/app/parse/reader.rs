@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::app::address::Address;
 use crate::app::encode;
 use crate::diagnostic::{Diagnostic, Faults, Span, did_you_mean};
-use crate::expr::{Condition, References, Template};
-use crate::yaml::{Data, Entry, Fields, Node};
+use crate::expr::{Condition, Reference, Template};
+use crate::yaml::{Entry, Fields, Node};
 
 /// What expressions see where no step is: in addresses of the app and of its sign-in.
 pub const ADDRESS: &[&str] = &["connection"];
@@ -41,7 +41,7 @@ impl Reader {
     pub fn template(&mut self, node: &Node, roots: &[&str]) -> Option<Template> {
         match Template::compile(&node.to_json()) {
             Ok(template) => {
-                self.references(node, &template.references(), roots);
+                self.references(node, &template.references_with_places(), roots);
                 Some(template)
             }
             Err(faults) => {
@@ -80,7 +80,7 @@ impl Reader {
     pub fn condition(&mut self, node: &Node, roots: &[&str]) -> Option<Condition> {
         match Condition::compile(node.text(&mut self.faults)?) {
             Ok(condition) => {
-                self.references(node, &condition.references(), roots);
+                self.references(node, &condition.references_with_places(), roots);
                 Some(condition)
             }
             Err(fault) => {
@@ -114,7 +114,7 @@ impl Reader {
             );
         }
         let template = self.template(node, ADDRESS)?;
-        self.addressed_by(node, &template.references());
+        self.addressed_by(node, &template.references_with_places());
         Some(template)
     }
 
@@ -128,7 +128,7 @@ impl Reader {
             );
         }
         let template = self.template(node, ADDRESS)?;
-        self.addressed_by(node, &template.references());
+        self.addressed_by(node, &template.references_with_places());
         Some(template)
     }
 
@@ -153,8 +153,8 @@ impl Reader {
         };
         match &address.base {
             Some(base) => {
-                self.references(node, &base.references(), ADDRESS);
-                self.addressed_by(node, &base.references());
+                self.references(node, &base.references_with_places(), ADDRESS);
+                self.addressed_by(node, &base.references_with_places());
             }
             None if !self.has_base_url => {
                 self.faults.push(
@@ -168,9 +168,7 @@ impl Reader {
             }
             None => {}
         }
-        for template in address.templates() {
-            self.references(node, &template.references(), roots);
-        }
+        self.references(node, &address.references(), roots);
         Some(address)
     }
 
@@ -239,75 +237,57 @@ impl Reader {
         }
     }
 
-    fn addressed_by(&mut self, node: &Node, references: &References) {
-        for path in &references.paths {
-            if let Some(name) = path.strip_prefix("connection.") {
-                let name = name.split('.').next().unwrap_or_default();
-                self.addressed.entry(name.to_owned()).or_insert(node.span);
+    fn addressed_by(&mut self, node: &Node, references: &[Reference]) {
+        for reference in references {
+            if let [root, name, ..] = reference.path.as_slice()
+                && root == "connection"
+            {
+                let place = node.at(&reference.pointer).part(reference.range.clone());
+                self.addressed.entry(name.clone()).or_insert(place);
             }
         }
     }
 
-    fn references(&mut self, node: &Node, references: &References, roots: &[&str]) {
-        for path in &references.paths {
-            let mut parts = path.split('.');
-            let root = parts.next().unwrap_or_default();
-            let field = parts.next();
-            if !roots.contains(&root) {
-                let message = if GATHERED.contains(&root) {
+    /// Each name must be there in its place: a root, and of what is known below it one of that.
+    fn references(&mut self, node: &Node, references: &[Reference], roots: &[&str]) {
+        for reference in references {
+            let place = node.at(&reference.pointer).part(reference.range.clone());
+            let Some(root) = reference.path.first() else {
+                continue;
+            };
+            if !roots.contains(&root.as_str()) {
+                let message = if GATHERED.contains(&root.as_str()) {
                     format!("`{root}` is not there in this place")
                 } else {
                     format!("`{root}` is not known in a manifest")
                 };
                 self.faults.push(
-                    Diagnostic::error("unknown_name", locate(node, path), message)
+                    Diagnostic::error("unknown_name", place, message)
                         .with_help_if(did_you_mean(root, roots.iter().copied())),
                 );
                 continue;
             }
-            let Some(field) = field else { continue };
-            let (known, what): (Vec<&str>, _) = match root {
-                "connection" => (
+            let Some(field) = reference.path.get(1) else {
+                continue;
+            };
+            let (known, what): (Vec<&str>, _) = match (root.as_str(), &self.inputs) {
+                ("connection", _) => (
                     self.settings.keys().map(String::as_str).collect(),
                     "a setting of this app",
                 ),
-                "input" => match &self.inputs {
-                    Some(inputs) => (
-                        inputs.iter().map(String::as_str).collect(),
-                        "an input of this module",
-                    ),
-                    None => continue,
-                },
-                "response" => (RESPONSE_FIELDS.to_vec(), "a part of an answer"),
+                ("input", Some(inputs)) => (
+                    inputs.iter().map(String::as_str).collect(),
+                    "an input of this module",
+                ),
+                ("response", _) => (RESPONSE_FIELDS.to_vec(), "a part of an answer"),
                 _ => continue,
             };
-            if !known.contains(&field) {
+            if !known.contains(&field.as_str()) {
                 self.faults.push(
-                    Diagnostic::error(
-                        "unknown_name",
-                        locate(node, path),
-                        format!("`{field}` is not {what}"),
-                    )
-                    .with_help_if(did_you_mean(field, known)),
+                    Diagnostic::error("unknown_name", place, format!("`{field}` is not {what}"))
+                        .with_help_if(did_you_mean(field, known)),
                 );
             }
         }
-    }
-}
-
-/// Where a path stands in the texts of a value; the whole value if it is written in another way.
-fn locate(node: &Node, path: &str) -> Span {
-    find(node, path).unwrap_or(node.span)
-}
-
-fn find(node: &Node, path: &str) -> Option<Span> {
-    match &node.data {
-        Data::Text(text) => text
-            .value
-            .find(path)
-            .map(|at| node.part(at..at + path.len())),
-        Data::List(items) => items.iter().find_map(|item| find(item, path)),
-        Data::Map(entries) => entries.iter().find_map(|entry| find(&entry.value, path)),
-        _ => None,
     }
 }

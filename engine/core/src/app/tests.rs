@@ -1,1 +1,0 @@
-//! What manifests are refused for, and what the interpreter asks and answers.
