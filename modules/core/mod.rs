@@ -9,7 +9,7 @@ use actas_core::{ErrorKind, StepError};
 use serde_json::{Value, json};
 
 /// The native modules of the app.
-pub fn natives() -> Vec<(&'static str, Arc<dyn Native>)> {
+pub fn natives() -> crate::NativeList {
     vec![
         ("core/set/1", Arc::new(Plain(set))),
         ("core/check/1", Arc::new(Plain(check))),

@@ -7,7 +7,7 @@ use actas_core::{ErrorKind, StepError};
 use serde_json::{Map, Value, json};
 
 /// The native modules of the app.
-pub fn natives() -> Vec<(&'static str, Arc<dyn Native>)> {
+pub fn natives() -> crate::NativeList {
     vec![("http/request/1", Arc::new(Request))]
 }
 

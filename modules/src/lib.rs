@@ -12,6 +12,9 @@ mod http_app;
 #[cfg(test)]
 mod tests;
 
+/// Native modules with their names.
+type NativeList = Vec<(&'static str, Arc<dyn Native>)>;
+
 /// An app as its folder has it.
 struct App {
     manifest: &'static str,
@@ -20,7 +23,7 @@ struct App {
         expect(dead_code, reason = "the tests of the apps, run by this crate's tests")
     )]
     cases: &'static str,
-    natives: fn() -> Vec<(&'static str, Arc<dyn Native>)>,
+    natives: fn() -> NativeList,
 }
 
 macro_rules! app {

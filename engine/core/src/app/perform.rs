@@ -29,13 +29,16 @@ pub struct Performance {
 
 enum Work {
     Native(Arc<dyn Native>),
-    Exchange {
-        connection: Arc<Value>,
-        key: Box<str>,
-        gathered: Gathered,
-        /// The request under way, where the next page may be asked for in the same way.
-        page: Option<Call>,
-    },
+    Exchange(Box<UnderWay>),
+}
+
+/// What is kept between a request and its answer.
+struct UnderWay {
+    connection: Arc<Value>,
+    key: Box<str>,
+    gathered: Gathered,
+    /// The request, where the next page may be asked for in the same way.
+    page: Option<Call>,
 }
 
 impl Performance {
@@ -106,12 +109,12 @@ impl Performance {
                     module: Arc::clone(module),
                     hosts,
                     input,
-                    work: Work::Exchange {
+                    work: Work::Exchange(Box::new(UnderWay {
                         connection,
                         key: key.into(),
                         gathered: Gathered::default(),
                         page: None,
-                    },
+                    })),
                 };
                 let progress = this.send(exchange, call)?;
                 Ok((this, progress))
@@ -169,22 +172,22 @@ impl Performance {
     /// Says whether a request is authenticated, and notes it if there may be more pages.
     fn send(&mut self, exchange: &Exchange, call: Call) -> Result<Progress, StepError> {
         let call = authenticated(call, &self.module, &self.hosts)?;
-        if let Work::Exchange { page, .. } = &mut self.work {
-            *page = exchange.pages.is_some().then(|| call.clone());
+        if let Work::Exchange(under_way) = &mut self.work {
+            under_way.page = exchange.pages.is_some().then(|| call.clone());
         }
         Ok(Progress::Call(call))
     }
 
     fn answer(&mut self, exchange: &Exchange, response: &Response) -> Result<Progress, StepError> {
-        let Work::Exchange {
+        let Work::Exchange(under_way) = &mut self.work else {
+            return Err(out_of_order());
+        };
+        let UnderWay {
             connection,
             key,
             gathered,
             page,
-        } = &mut self.work
-        else {
-            return Err(out_of_order());
-        };
+        } = &mut **under_way;
         let mut scope = scope(&self.input, connection);
         scope.roots.push(("response", answer::as_value(response)));
         if let Some(error) =
@@ -259,7 +262,7 @@ impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Native(_) => f.write_str("Native"),
-            Self::Exchange { .. } => f.write_str("Exchange"),
+            Self::Exchange(_) => f.write_str("Exchange"),
         }
     }
 }

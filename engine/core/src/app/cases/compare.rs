@@ -100,10 +100,10 @@ impl Exchange<'_> {
         match (&self.body, text) {
             (Body::None, None) => {}
             (Body::None, Some(body)) => {
-                different(self.span, format!("the request has a body: {body}"), faults)
+                different(self.span, format!("the request has a body: {body}"), faults);
             }
             (Body::Json(node) | Body::Text(node), None) => {
-                different(node.span, "the request has no body".into(), faults)
+                different(node.span, "the request has no body".into(), faults);
             }
             (Body::Json(node), Some(body)) => {
                 let body = serde_json::from_str(&body).unwrap_or(Value::String(body.into_owned()));

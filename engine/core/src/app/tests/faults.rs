@@ -5,6 +5,10 @@ use expect_test::{Expect, expect};
 use crate::app::parse;
 use crate::diagnostic::render;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an expectation stands last, as it is written"
+)]
 fn check(text: &str, expected: Expect) {
     let parsed = parse(text);
     let has_errors = parsed

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use super::{answer, answer_with, app, manifest, play};
 use crate::app::Response;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an expectation stands last, as it is written"
+)]
 fn check(module: &str, input: Value, answers: &[Response], expected: Expect) {
     expected.assert_eq(&play(&app(module), input, answers));
 }
