@@ -62,7 +62,7 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
         run,
         now,
         commands: Vec::new(),
-        room: PARALLEL.saturating_sub(run.progress.running),
+        room: PARALLEL.saturating_sub(run.progress.running.len()),
         fails: false,
         resolving: Vec::new(),
     };
@@ -182,7 +182,7 @@ impl Decision<'_> {
                 self.consider(step);
             }
         }
-        let idle = progress.running == 0
+        let idle = progress.running.is_empty()
             && progress.ready.is_empty()
             && progress.parked.is_empty()
             && progress.retrying.is_empty();
@@ -274,8 +274,7 @@ fn finish(run: &Run) -> Command {
             _ => timed_out(run),
         });
     }
-    // Nothing failed and nobody cancelled: only the run's own limit skips steps then.
-    if run.progress.ended_early {
+    if run.progress.timed_out {
         return failed(timed_out(run));
     }
     match outputs(run) {

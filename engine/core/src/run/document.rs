@@ -108,6 +108,8 @@ fn login<'r>(run: &'r Run, person: &'r UserId) -> &'r str {
 fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
     let mut document = json!({
         "state": step_state(run, number),
+        // Objects have no order: so a list of steps can be shown in the order they run.
+        "order": number,
         "module": run.plan.steps[number].step.uses,
         "attempts": 0,
         "acted_as": Value::Null,

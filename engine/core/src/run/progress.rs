@@ -10,6 +10,7 @@ use crate::error::StepError;
 use crate::expr::Scope;
 use crate::flow::{Ask, Plan, SlotKind};
 use crate::run::event::{Created, SkipReason};
+use crate::run::standing::Running;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
 
@@ -38,8 +39,8 @@ pub(super) struct Progress {
     pub deferred: BTreeSet<usize>,
     /// Steps to be tried again, by the time they are due.
     pub retrying: BTreeSet<(Time, usize)>,
-    /// How many attempts are under way.
-    pub running: usize,
+    /// Steps with an attempt under way.
+    pub running: BTreeSet<usize>,
     /// How many steps have ended.
     pub settled: usize,
     /// How many steps have failed.
@@ -48,8 +49,8 @@ pub(super) struct Progress {
     pub first_failed: Option<usize>,
     /// How many pending steps do not ask of failure.
     pub plain_pending: usize,
-    /// True once a step was skipped because the run was ending.
-    pub ended_early: bool,
+    /// True once a step was skipped because the run had taken too long: nothing that stands still after that takes it back.
+    pub timed_out: bool,
     /// The slots that everything waits for before the first step.
     pub gate: Vec<usize>,
     /// True once all of them were bound.
@@ -84,12 +85,12 @@ impl Progress {
             parked: BTreeSet::new(),
             deferred: BTreeSet::new(),
             retrying: BTreeSet::new(),
-            running: 0,
+            running: BTreeSet::new(),
             settled: 0,
             failed: 0,
             first_failed: None,
             plain_pending: plan.steps.iter().filter(|s| !s.asks_of_failure).count(),
-            ended_early: false,
+            timed_out: false,
             gate_open: gate.is_empty(),
             gate,
             losses: vec![0; plan.slots.len()],
@@ -141,7 +142,9 @@ impl Run {
                 progress.parked.remove(&step);
                 progress.deferred.remove(&step);
             }
-            StepState::Running { .. } => progress.running -= 1,
+            StepState::Running { .. } => {
+                progress.running.remove(&step);
+            }
             StepState::Retrying { due, .. } => {
                 progress.retrying.remove(&(*due, step));
             }
@@ -154,7 +157,7 @@ impl Run {
                 return;
             }
             StepState::Running { .. } => {
-                progress.running += 1;
+                progress.running.insert(step);
                 return;
             }
             StepState::Retrying { due, .. } => {
@@ -167,7 +170,10 @@ impl Run {
                 progress.first_failed.get_or_insert(step);
             }
             StepState::Skipped { because, .. } => {
-                progress.ended_early |= *because == SkipReason::RunEnding;
+                // A failure would skip only steps that do not ask of it, and a cancelled run is no longer open.
+                progress.timed_out |= *because == SkipReason::RunEnding
+                    && self.phase == Phase::Open
+                    && (progress.failed == 0 || !plain);
             }
         }
         progress.settled += 1;
@@ -205,7 +211,7 @@ impl Run {
     /// Puts a pending step whose needs have ended where it belongs.
     fn enqueue(&mut self, step: usize) {
         let planned = &self.plan.steps[step];
-        let set = if planned.asks_of_failure && planned.needs.is_empty() {
+        let set = if self.is_deferrable(step) {
             &mut self.progress.deferred
         } else if planned.condition.is_none() && self.is_asked(step) && !self.lost_a_need(step) {
             &mut self.progress.parked
@@ -213,6 +219,12 @@ impl Run {
             &mut self.progress.ready
         };
         set.insert(step);
+    }
+
+    /// Whether a step asks of failure and needs nothing, so that its turn comes when nothing else moves.
+    pub(super) fn is_deferrable(&self, step: usize) -> bool {
+        let planned = &self.plan.steps[step];
+        planned.asks_of_failure && planned.needs.is_empty()
     }
 
     /// Whether the slot of a step waits for its person.
@@ -278,9 +290,10 @@ impl Run {
         }
     }
 
-    /// After every event: the run's time stands still while only people are awaited.
+    /// After every event: the run's time stands still while only people are awaited. Attempts whose start is not journaled count as if they
+    /// had not begun, so that the journal alone gives the same time.
     pub(super) fn keep_time(&mut self, at: Time) {
-        let people = self.awaits_only_people();
+        let people = self.awaits_only_people(Running::AsJournaled);
         match (people, self.progress.paused_since) {
             (true, None) => self.progress.paused_since = Some(at),
             (false, Some(since)) => {
@@ -293,7 +306,8 @@ impl Run {
 
     /// Whether the run has taken longer than it may.
     pub(super) fn has_timed_out(&self, now: Time) -> bool {
-        self.progress.paused_since.is_none() && self.progress.timeout_at <= now
+        self.progress.timed_out
+            || (self.progress.paused_since.is_none() && self.progress.timeout_at <= now)
     }
 
     /// Whether nothing new starts, but for what asks of failure.

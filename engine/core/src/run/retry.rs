@@ -135,15 +135,12 @@ impl Run {
     /// ready again; those that may not, and whose start is in the journal without a result, become failures, to be recorded at once.
     pub fn interrupted(&mut self, now: Time) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.progress.running == 0 {
-            return events;
-        }
-        for step in 0..self.steps.len() {
+        for step in self.progress.running.clone() {
             let StepState::Running { attempt, at } = self.steps[step] else {
                 continue;
             };
             let planned = &self.plan.steps[step];
-            if matches!(planned.effect, Effect::AtMostOnce | Effect::Step) {
+            if self.is_journaled(step) {
                 let error = StepError::new(
                     ErrorKind::Internal,
                     format!(

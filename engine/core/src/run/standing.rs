@@ -1,8 +1,18 @@
 //! Where a run stands: what can move it, whom it waits for, and when the clock will move it. Looks only: nothing here changes a run.
 
+use crate::app::Effect;
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
+
+/// How attempts under way count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Running {
+    /// They move.
+    AsTheyAre,
+    /// Those whose start is not in the journal count as not begun.
+    AsJournaled,
+}
 
 impl Run {
     /// `queued running waiting paused succeeded failed cancelled`, as answers and the store have it: `running` while any step can move,
@@ -13,8 +23,8 @@ impl Run {
             Phase::Ended { ending, .. } => ending.as_str(),
             Phase::Cancelling { .. } => "running",
             Phase::Open if self.has_timed_out(now) => "running",
-            Phase::Open if self.awaits_only_people() => "paused",
-            Phase::Open if self.something_moves() => "running",
+            Phase::Open if self.awaits_only_people(Running::AsTheyAre) => "paused",
+            Phase::Open if self.something_moves(Running::AsTheyAre) => "running",
             Phase::Open => match self.next_retry() {
                 Some(due) if due > now => "waiting",
                 _ => "running",
@@ -94,20 +104,29 @@ impl Run {
     }
 
     /// True if neither the engine nor the clock (deadlines apart) can move anything until a person does.
-    pub(super) fn awaits_only_people(&self) -> bool {
-        if self.created.is_none() || self.phase != Phase::Open || self.something_moves() {
-            return false;
-        }
-        self.is_gated() || self.next_retry().is_none()
+    pub(super) fn awaits_only_people(&self, running: Running) -> bool {
+        self.created.is_some()
+            && self.phase == Phase::Open
+            && !self.something_moves(running)
+            && (self.is_gated() || self.next_retry().is_none())
     }
 
     /// True if there is something to do now, retries and deadlines apart, or an attempt is under way.
-    fn something_moves(&self) -> bool {
+    fn something_moves(&self, running: Running) -> bool {
         let progress = &self.progress;
-        if progress.running > 0 || progress.settled == self.steps.len() {
+        let failing = progress.failed > 0;
+        let unseen = |step: usize| running == Running::AsJournaled && !self.is_journaled(step);
+        // What is under way and not in the journal would be among the deferred again.
+        let put_back = |step: usize| unseen(step) && self.is_deferrable(step);
+        let moves = |&step: &usize| {
+            !unseen(step)
+                || (!self.is_asked(step) && !put_back(step))
+                || (failing && !self.plan.steps[step].asks_of_failure)
+        };
+        if progress.running.iter().any(moves) || progress.settled == self.steps.len() {
             return true;
         }
-        if progress.failed > 0 && (progress.plain_pending > 0 || self.has_plain_retry()) {
+        if failing && (progress.plain_pending > 0 || self.has_plain_retry()) {
             return true;
         }
         if self.is_gated() {
@@ -116,14 +135,23 @@ impl Run {
             };
             return progress.gate.iter().any(moves);
         }
-        let idle =
-            progress.ready.is_empty() && progress.parked.is_empty() && progress.retrying.is_empty();
-        let next = if idle {
-            &progress.deferred
-        } else {
-            &progress.ready
-        };
-        next.iter().any(|&step| !self.is_held(step))
+        let idle = progress.running.iter().all(|&step| put_back(step))
+            && progress.ready.is_empty()
+            && progress.parked.is_empty()
+            && progress.retrying.is_empty();
+        if idle {
+            let mut deferred = progress.deferred.iter().chain(&progress.running);
+            return deferred.any(|&step| !self.is_held(step));
+        }
+        progress.ready.iter().any(|&step| !self.is_held(step))
+    }
+
+    /// Whether the start of this step's attempts is journaled, because they must not be repeated.
+    pub fn is_journaled(&self, step: usize) -> bool {
+        matches!(
+            self.plan.steps[step].effect,
+            Effect::AtMostOnce | Effect::Step
+        )
     }
 
     fn has_plain_retry(&self) -> bool {

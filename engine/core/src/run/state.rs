@@ -190,6 +190,11 @@ impl Run {
                 if matches!(self.steps[step], StepState::Running { .. }) {
                     return Err("an attempt is under way".to_owned());
                 }
+                if let Some(slot) = self.plan.steps[step].slot
+                    && !matches!(self.slots[slot], SlotState::Bound(_))
+                {
+                    return Err("its slot has no connection".to_owned());
+                }
                 self.attempt_fits(step, *attempt, false)?;
                 self.set_step(
                     step,
@@ -427,7 +432,7 @@ impl Run {
             return Ok(());
         }
         if attempt != done.saturating_add(1) {
-            return Err(format!("{done} attempts were made"));
+            return Err(format!("attempts so far: {done}"));
         }
         self.needs_settled(step)
     }
@@ -435,7 +440,7 @@ impl Run {
     fn end_fits(&self, ending: Ending, error: Option<&StepError>) -> Result<(), String> {
         let settled = self.progress.settled == self.steps.len();
         let cancelling = matches!(self.phase, Phase::Cancelling { .. });
-        if self.progress.running > 0 {
+        if !self.progress.running.is_empty() {
             return Err("an attempt is under way".to_owned());
         }
         match ending {
