@@ -17,6 +17,8 @@ pub const MOST_BYTES: usize = 10_000_000;
 const LONGEST_WAIT_MS: u64 = 24 * 3600 * 1000;
 /// Characters of an app's own words that are kept.
 const MOST_WORDS: usize = 1000;
+/// Characters of a name or an id of the app's that are kept.
+pub const MOST_NAME: usize = 200;
 
 /// One entry of a manifest's `errors`.
 #[derive(Debug)]
@@ -178,7 +180,12 @@ fn own_words(response: &Response) -> String {
 
 /// A text of the app's, without control characters and of bounded length.
 fn words(text: &str) -> String {
-    let text: String = text.trim().chars().take(MOST_WORDS).collect();
+    bounded(text, MOST_WORDS)
+}
+
+/// A text of the app's that is shown or audited: without control characters, at most so many characters.
+pub fn bounded(text: &str, most: usize) -> String {
+    let text: String = text.trim().chars().take(most).collect();
     text.replace(char::is_control, " ")
 }
 

@@ -233,7 +233,10 @@ impl Performance {
             return Err(answer::too_large());
         }
         let record = exchange.record.as_ref().and_then(|(kind, id)| {
-            let text = |template: &Template| encode::scalar(&template.evaluate(&scope).ok()?);
+            let text = |template: &Template| {
+                let text = encode::scalar(&template.evaluate(&scope).ok()?)?;
+                Some(answer::bounded(&text, answer::MOST_NAME))
+            };
             Some(RecordRef {
                 kind: text(kind)?,
                 id: text(id)?,

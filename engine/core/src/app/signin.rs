@@ -120,11 +120,16 @@ impl Manifest {
                 .filter(|text| !text.trim().is_empty())
                 .ok_or_else(|| answer::unexpected("it does not say whose account it is"))
         };
+        // Who somebody is is never shortened: two accounts must not become one.
         let subject = text(&lookup.subject)?;
+        if subject.chars().count() > answer::MOST_NAME {
+            return Err(answer::unexpected("its account id is too long"));
+        }
         let name = match &lookup.name {
             Some(name) => text(name)?,
             None => subject.clone(),
         };
+        let name = answer::bounded(&name, answer::MOST_NAME);
         Ok(Account { subject, name })
     }
 

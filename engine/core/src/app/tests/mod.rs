@@ -1,5 +1,6 @@
 //! What manifests are refused for, and what the interpreter asks and answers.
 
+mod answers;
 mod encoding;
 mod faults;
 mod interpreter;
