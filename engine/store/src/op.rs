@@ -18,12 +18,11 @@ pub struct Commit {
 }
 
 /// One typed write. Each says what it expects to find; if it does not, the whole commit is refused with [`crate::CommitError::Conflict`].
+#[derive(Debug, Clone)]
 #[expect(
     missing_docs,
-    reason = "the rows say what their fields mean, and each variant what it does with them"
+    reason = "each variant says what it does; its fields are the rows and ids it names"
 )]
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each variant says what it does; its fields are the rows and ids it names")]
 pub enum Op {
     /// A new workspace.
     AddWorkspace {

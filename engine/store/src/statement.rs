@@ -10,7 +10,7 @@ use actas_core::ids::{
 use serde::Serialize;
 
 /// A parameter. An absent one keeps its type, which PostgreSQL wants to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
     Text(Option<String>),
     Int(Option<i64>),

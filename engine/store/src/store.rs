@@ -9,6 +9,7 @@ use std::time::Duration;
 use actas_core::Time;
 use actas_core::ids::{RunId, WorkerId, WorkspaceId};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::claim;
 use crate::columns::inbox_columns;
@@ -118,12 +119,17 @@ pub(crate) struct Inner {
     wake: Arc<Wake>,
     /// The thread that writes an embedded store.
     thread: Option<JoinHandle<()>>,
+    /// The task that hears other processes on PostgreSQL.
+    listener: Option<AbortHandle>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // The writer finishes what it was given; then the data directory is free.
         self.queue = None;
+        if let Some(listener) = self.listener.take() {
+            listener.abort();
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -138,16 +144,16 @@ impl Store {
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let wake = Arc::new(Wake::new());
         let (sender, queue) = mpsc::channel(QUEUE);
-        let (database, thread) = if let Some(url) = &config.url {
+        let (database, thread, listener) = if let Some(url) = &config.url {
             let (pool, options) = database::open_postgres(url).await?;
-            writer::postgres::start(options, &wake, queue).await?;
-            (Database::Postgres(pool), None)
+            let listener = writer::postgres::start(options, pool.clone(), &wake, queue).await?;
+            (Database::Postgres(pool), None, Some(listener))
         } else {
             let files = database::take_directory(&config.data)?;
             let pool = database::open_sqlite(&files.database).await?;
             let thread =
                 writer::sqlite::start(&files.database, files.lock, Arc::clone(&wake), queue)?;
-            (Database::Sqlite(pool), Some(thread))
+            (Database::Sqlite(pool), Some(thread), None)
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -155,6 +161,7 @@ impl Store {
                 queue: Some(sender),
                 wake,
                 thread,
+                listener,
             }),
         })
     }

@@ -50,6 +50,8 @@ pub(crate) type Taken = (WorkspaceId, RunId);
 pub(crate) enum Fault {
     /// One of its commits found something else than it expected: the others can still go.
     Refused(CommitError),
+    /// At least one of those that were done as one statement did.
+    Unclear,
     /// It got in the way of another process: it can be tried again.
     Again(String),
     /// The database is away or full: nothing of it was written.
@@ -62,6 +64,7 @@ impl Fault {
     pub(crate) fn into_error(self) -> CommitError {
         match self {
             Self::Refused(error) => error,
+            Self::Unclear => CommitError::Unavailable("a batch was refused".to_owned()),
             Self::Again(why) | Self::Away(why) => CommitError::Unavailable(why),
             Self::Unknown => CommitError::Unknown,
         }

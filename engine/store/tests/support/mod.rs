@@ -49,9 +49,7 @@ impl Place {
 /// The places a test runs on.
 pub fn places() -> Vec<Place> {
     let mut places = vec![Place::sqlite()];
-    if std::env::var_os("PG").is_some() {
-        places.extend(Place::postgres());
-    }
+    places.extend(Place::postgres());
     places
 }
 
