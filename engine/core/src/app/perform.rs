@@ -122,7 +122,7 @@ impl Performance {
         }
     }
 
-    /// Goes on after an answer.
+    /// Goes on after an answer. An error changes nothing: the same request may be sent again, with a fresh credential, and answered here.
     ///
     /// # Errors
     /// What the manifest's `errors` make of the answer; `sign_in_needed` means that the credential was refused.

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::{answer, answer_with, app, manifest, play};
-use crate::app::Response;
+use crate::app::{Natives, Performance, Progress, Response};
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -412,5 +412,33 @@ fn what_a_read_does_not_find_is_not_found_and_what_an_effect_does_not_answer_is_
             )),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn after_an_error_the_same_request_may_be_answered_again() {
+    let app = app("effect: read\nrequest: {get: /a}\n\
+        pages: {cursor: '{{ response.body.next }}', send_as: {query: c}, items: '{{ response.body.items }}'}");
+    let started = Performance::start(
+        &app,
+        &app.modules["it"],
+        &Natives::default(),
+        json!({}),
+        Value::Null,
+        "k",
+    );
+    let (mut performance, _) = started.expect("the first request");
+    let first = answer(200, json!({"items": [1], "next": "c1"}));
+    let refused = answer(401, json!({}));
+    assert!(matches!(performance.next(&first), Ok(Progress::Call(_))));
+    for _ in 0..2 {
+        let error = performance.next(&refused).expect_err("refused");
+        assert_eq!(error.kind, crate::ErrorKind::SignInNeeded);
+    }
+    match performance.next(&answer(200, json!({"items": [2]}))) {
+        Ok(Progress::Done { output, .. }) => {
+            assert_eq!(output, json!({"items": [1, 2], "more": false}))
+        }
+        other => panic!("{other:?}"),
     }
 }
