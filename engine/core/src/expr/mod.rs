@@ -83,6 +83,22 @@ pub struct References {
     pub guarded: BTreeSet<String>,
 }
 
+/// What a text is to the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    /// No expression in it.
+    Literal,
+    /// Exactly one expression: the value has whatever type it gives.
+    Whole,
+    /// Text around expressions: the value is a text.
+    Mixed,
+}
+
+/// Tells what a text is, without compiling it.
+pub fn text_kind(text: &str) -> TextKind {
+    text::kind(text)
+}
+
 /// Where in a text an expression is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExprFault {
@@ -122,8 +138,8 @@ impl Template {
         visit(
             &self.parts,
             &mut String::new(),
-            &mut |pointer, expression| {
-                references::collect(expression, pointer, &mut found);
+            &mut |pointer, expression, native| {
+                references::collect(expression, pointer, native, &mut found);
             },
         );
         found
@@ -165,7 +181,7 @@ impl Condition {
     /// Everything it names, with the bytes in its text.
     pub fn references_with_places(&self) -> Vec<Reference> {
         let mut found = Vec::new();
-        references::collect(&self.expression, "", &mut found);
+        references::collect(&self.expression, "", true, &mut found);
         found
     }
 
@@ -264,15 +280,15 @@ impl Part {
     }
 }
 
-fn visit(part: &Part, pointer: &mut String, each: &mut impl FnMut(&str, &Expression)) {
+fn visit(part: &Part, pointer: &mut String, each: &mut impl FnMut(&str, &Expression, bool)) {
     let here = pointer.len();
     match part {
         Part::Literal(_) => {}
-        Part::Native(expression) => each(pointer, expression),
+        Part::Native(expression) => each(pointer, expression, true),
         Part::Text(pieces) => {
             for piece in pieces {
                 if let Piece::Expression(expression) = piece {
-                    each(pointer, expression);
+                    each(pointer, expression, false);
                 }
             }
         }

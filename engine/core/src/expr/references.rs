@@ -18,6 +18,8 @@ pub struct Reference {
     pub path: Vec<String>,
     /// Whether it stands under `is defined` or `default`.
     pub guarded: bool,
+    /// Whether the value of the text is exactly this, with its type.
+    pub whole: bool,
 }
 
 impl References {
@@ -40,14 +42,25 @@ impl References {
     }
 }
 
-/// Adds everything an expression names.
-pub(super) fn collect(expression: &Expression, pointer: &str, found: &mut Vec<Reference>) {
+/// Adds everything an expression names. `native` says that its value is not made part of a text.
+pub(super) fn collect(
+    expression: &Expression,
+    pointer: &str,
+    native: bool,
+    found: &mut Vec<Reference>,
+) {
+    let root = &expression.root;
+    let whole = native && literal_path(root).is_some_and(|(_, at)| at == root.at);
+    let before = found.len();
     let mut walk = Walk {
         pointer,
         offset: expression.offset,
         found,
     };
-    walk.node(&expression.root, false);
+    walk.node(root, false);
+    if let (true, Some(first)) = (whole, found.get_mut(before)) {
+        first.whole = true;
+    }
 }
 
 struct Walk<'w> {
@@ -63,6 +76,7 @@ impl Walk<'_> {
             range: at.start + self.offset..at.end + self.offset,
             path,
             guarded,
+            whole: false,
         });
     }
 

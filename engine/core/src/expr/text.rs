@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use crate::expr::syntax;
-use crate::expr::{ExprFault, Part, Piece};
+use crate::expr::{ExprFault, Part, Piece, TextKind};
 
 /// Compiles a text: a literal, one expression that keeps its type, or text around expressions.
 ///
@@ -39,6 +39,15 @@ pub(super) fn compile(text: &str) -> Result<Part, Vec<ExprFault>> {
         Ok(Part::Text(pieces))
     } else {
         Err(faults)
+    }
+}
+
+/// What a text is to the language.
+pub(super) fn kind(text: &str) -> TextKind {
+    match find(text).as_deref() {
+        Ok([]) => TextKind::Literal,
+        Ok([one]) if one.outer.len() == text.trim().len() => TextKind::Whole,
+        _ => TextKind::Mixed,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::Effect;
+use crate::flow::canonical::Document;
 use crate::ids::{AppName, FlowName, ModuleRef, Name, SlotName, StepId};
 
 /// What its author edits: the flow, and apart from it the build-time values that fill its slots while building.
@@ -19,35 +20,29 @@ pub struct Draft {
     pub build_time: BTreeMap<SlotName, String>,
 }
 
-/// A flow without anything of its author's.
+/// A flow without anything of its author's. As JSON it is its canonical document, see [`crate::flow::canonical()`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Document", into = "Document")]
 pub struct Flow {
     /// The version of the language, 1.
     pub language: u32,
     /// The flow's name in its workspace.
     pub flow: FlowName,
     /// A title for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// What it is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What starts it.
     pub trigger: Trigger,
     /// What a run is given, by name, in the order written.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub inputs: IndexMap<String, Input>,
     /// The slots its steps act through.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub connections: IndexMap<SlotName, Slot>,
     /// The steps, in the order written.
     pub steps: IndexMap<StepId, Step>,
     /// What a run gives back: JSON whose texts may be expressions.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub outputs: IndexMap<String, Value>,
     /// How long a run and a pause may last.
-    #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
 }
 

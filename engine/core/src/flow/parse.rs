@@ -1,8 +1,10 @@
 //! From the text of a file to a [`Draft`], with every fault at once.
 
 use crate::app::Apps;
-use crate::diagnostic::Diagnostic;
-use crate::flow::Draft;
+use crate::diagnostic::{Diagnostic, Faults};
+use crate::flow::check::{self, Places};
+use crate::flow::{Draft, decode, language, shape};
+use crate::yaml;
 
 /// What came of a file.
 #[derive(Debug)]
@@ -15,6 +17,45 @@ pub struct Parsed {
 
 /// Reads and checks one flow file against the apps there are.
 pub fn parse(text: &str, apps: &Apps) -> Parsed {
-    let _ = (text, apps);
-    todo!("written by the language engineer")
+    let root = match yaml::parse(text) {
+        Ok(root) => root,
+        Err(diagnostics) => {
+            return Parsed {
+                draft: None,
+                diagnostics,
+            };
+        }
+    };
+    let mut faults = Faults::default();
+    shape::check(&language::FLOW, &root, &mut faults);
+    if root.as_map().is_none() {
+        return Parsed {
+            draft: None,
+            diagnostics: faults.finish(),
+        };
+    }
+    let mut draft = decode::draft(&root);
+    if root
+        .get("steps")
+        .and_then(yaml::Node::as_map)
+        .is_some_and(<[_]>::is_empty)
+    {
+        let span = root
+            .entry("steps")
+            .map_or(root.span, |entry| entry.key_span);
+        faults.error("no_steps", span, "a flow needs at least one step");
+    }
+    let checked = check::check(&draft.flow, apps, Places(Some(&root)));
+    faults.extend(checked.faults.finish());
+    let good = !faults.has_errors();
+    if good {
+        let slots: Vec<_> = draft.flow.connections.keys().cloned().collect();
+        for (step, checked) in draft.flow.steps.values_mut().zip(&checked.steps) {
+            step.connection = checked.slot.and_then(|slot| slots.get(slot).cloned());
+        }
+    }
+    Parsed {
+        draft: good.then_some(draft),
+        diagnostics: faults.finish(),
+    }
 }

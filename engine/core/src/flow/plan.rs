@@ -1,14 +1,17 @@
 //! A version made ready to run: expressions compiled, steps numbered in a topological order, edges resolved. Compiled once per version and
 //! shared by its runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::app::Apps;
 use crate::app::{Effect, Manifest, Module};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Condition, Template};
+use crate::flow::check::{self, CheckedStep, Places};
+use crate::flow::graph::Graph;
 use crate::flow::index::Index;
-use crate::flow::{Flow, Slot, Step};
+use crate::flow::{Flow, Inputs, Slot, SlotKind, Step};
 use crate::ids::{SlotName, StepId, StepPath};
 
 /// A compiled version.
@@ -24,6 +27,8 @@ pub struct Plan {
     pub slots: Vec<PlanSlot>,
     /// What runs look up again and again; made by [`Plan::assemble`].
     pub index: Index,
+    /// What a run must be given, ready to check it.
+    pub inputs: Inputs,
 }
 
 /// A step ready to run.
@@ -76,15 +81,76 @@ impl Plan {
     /// Compiles a checked flow. The apps are those the version was published with.
     ///
     /// # Errors
-    /// A flow that would not pass [`crate::flow::parse`] with these apps gives the faults, without places.
+    /// A flow that would not pass [`crate::flow::parse`] with these apps gives the faults, without places. Schemas of modules are not
+    /// looked at again: each input is checked against them when its step runs.
     pub fn compile(flow: &Flow, apps: &Apps) -> Result<Self, Vec<Diagnostic>> {
-        let _ = (flow, apps);
-        todo!("written by the language engineer")
+        let checked = check::check(flow, apps, Places(None));
+        if checked.faults.has_errors() {
+            return Err(checked.faults.finish());
+        }
+        let graph = Graph::new(
+            checked
+                .steps
+                .iter()
+                .map(|step| step.needs.clone())
+                .collect(),
+        );
+        let order = graph.order();
+        let mut number_of = vec![0; order.len()];
+        for (number, step) in order.iter().enumerate() {
+            number_of[*step] = number;
+        }
+        let renumber = |steps: &[usize]| {
+            let mut steps: Vec<usize> = steps
+                .iter()
+                .filter_map(|step| number_of.get(*step).copied())
+                .collect();
+            steps.sort_unstable();
+            steps
+        };
+        let mut parts: Vec<Option<CheckedStep>> = checked.steps.into_iter().map(Some).collect();
+        let mut steps = Vec::with_capacity(order.len());
+        for place in order {
+            let found = flow
+                .steps
+                .get_index(place)
+                .zip(parts.get_mut(place).and_then(Option::take));
+            let Some(((id, step), part)) = found else {
+                continue;
+            };
+            let (Some((manifest, module)), Some(with)) = (part.module, part.with) else {
+                continue;
+            };
+            steps.push(PlanStep {
+                id: id.clone(),
+                path: StepPath::top(id),
+                step: step.clone(),
+                manifest,
+                module,
+                needs: renumber(&part.needs),
+                condition: part.condition,
+                guarded: renumber(&part.guarded),
+                asks_of_failure: part.asks_of_failure,
+                with,
+                effect: part.effect,
+                slot: part.slot,
+            });
+        }
+        let slots = slots(flow, apps, &steps);
+        Ok(Self::assemble(flow.clone(), steps, checked.outputs, slots))
     }
 
     /// The steps in waves: each wave needs only earlier ones.
     pub fn waves(&self) -> Vec<Vec<&StepId>> {
-        todo!("written by the language engineer")
+        let graph = Graph::new(self.steps.iter().map(|step| step.needs.clone()).collect());
+        let mut waves: Vec<Vec<&StepId>> = Vec::new();
+        for (step, wave) in self.steps.iter().zip(graph.waves()) {
+            while waves.len() <= wave {
+                waves.push(Vec::new());
+            }
+            waves[wave].push(&step.id);
+        }
+        waves
     }
 
     /// Puts the compiled parts together and makes their index.
@@ -95,7 +161,9 @@ impl Plan {
         slots: Vec<PlanSlot>,
     ) -> Self {
         let index = Index::of(&steps, &slots);
+        let inputs = Inputs::of(&flow);
         Self {
+            inputs,
             flow,
             steps,
             outputs,
@@ -113,4 +181,41 @@ impl Plan {
     pub fn slot(&self, name: &SlotName) -> Option<usize> {
         self.index.slot(name)
     }
+}
+
+/// The slots with the steps that use them.
+fn slots(flow: &Flow, apps: &Apps, steps: &[PlanStep]) -> Vec<PlanSlot> {
+    // A step stands under an `if` if it has one, or if a step it needs does: skipping hands itself down.
+    let mut conditional = vec![false; steps.len()];
+    for (number, step) in steps.iter().enumerate() {
+        conditional[number] =
+            step.condition.is_some() || step.needs.iter().any(|need| conditional[*need]);
+    }
+    let of_app = |slot: &Slot| apps.get(slot.app.as_str()).cloned();
+    let slots = flow
+        .connections
+        .iter()
+        .enumerate()
+        .filter_map(|(number, (name, slot))| {
+            let used_by: Vec<usize> = (0..steps.len())
+                .filter(|step| steps[*step].slot == Some(number))
+                .collect();
+            let scopes = match &slot.kind {
+                SlotKind::Dynamic(dynamic) if !dynamic.scopes.is_empty() => dynamic.scopes.clone(),
+                _ => used_by
+                    .iter()
+                    .flat_map(|step| steps[*step].module.scopes.iter().cloned())
+                    .collect(),
+            };
+            let scopes: BTreeSet<String> = scopes.into_iter().collect();
+            Some(PlanSlot {
+                name: name.clone(),
+                slot: slot.clone(),
+                manifest: of_app(slot)?,
+                may_be_needed: used_by.iter().all(|step| conditional[*step]),
+                used_by,
+                scopes: scopes.into_iter().collect(),
+            })
+        });
+    slots.collect()
 }

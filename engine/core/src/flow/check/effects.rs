@@ -1,0 +1,60 @@
+//! What may happen to a step that is interrupted, and whether the step may say so.
+
+use serde_json::Value;
+
+use crate::app::{Effect, Module};
+use crate::diagnostic::Diagnostic;
+use crate::flow::Step;
+use crate::flow::check::Check;
+
+impl Check<'_> {
+    pub(super) fn effect(&mut self, id: &str, step: &Step, module: Option<&Module>) -> Effect {
+        let Some(module) = module else {
+            return step.effect.unwrap_or(Effect::Step);
+        };
+        match (module.effect, step.effect) {
+            (Effect::Step, Some(said)) => said,
+            (Effect::Step, None) if reads_only(step) => Effect::Read,
+            (Effect::Step, None) => {
+                self.faults.push(
+                    Diagnostic::error(
+                        "missing_effect",
+                        self.places.key(&["steps", id]),
+                        format!("`{id}` must say its `effect`: `{}` leaves it open", step.uses),
+                    )
+                    .with_help(
+                        "`read` if it changes nothing, `idempotent` if doing it twice with the same key is doing it once, else `at_most_once`",
+                    ),
+                );
+                Effect::AtMostOnce
+            }
+            (of_module, Some(said)) if said != of_module => {
+                self.faults.push(
+                    Diagnostic::error(
+                        "fixed_effect",
+                        self.places.at(&["steps", id, "effect"]),
+                        format!(
+                            "`{}` is `{}` by its manifest; a step cannot say otherwise",
+                            step.uses,
+                            of_module.as_str()
+                        ),
+                    )
+                    .with_help("remove `effect`"),
+                );
+                of_module
+            }
+            (of_module, _) => of_module,
+        }
+    }
+}
+
+/// A request whose method is literally GET or HEAD.
+fn reads_only(step: &Step) -> bool {
+    let method = step
+        .with
+        .get("method")
+        .and_then(Value::as_str)
+        .unwrap_or("GET");
+    step.uses.as_str() == "http.request"
+        && matches!(method.to_ascii_uppercase().as_str(), "GET" | "HEAD")
+}
