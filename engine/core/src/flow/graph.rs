@@ -93,9 +93,6 @@ impl Graph {
                         at = came_from[at]?;
                         path.push(at);
                     }
-                    if step == start {
-                        path.pop();
-                    }
                     path.reverse();
                     return Some(path);
                 }

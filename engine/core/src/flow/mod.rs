@@ -22,3 +22,6 @@ pub use model::*;
 pub use parse::{Parsed, parse};
 pub use plan::Plan;
 pub(crate) use shape::json_schema;
+
+#[cfg(test)]
+mod tests;

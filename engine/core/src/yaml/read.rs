@@ -413,31 +413,16 @@ impl<'t> Tree<'t> {
             {
                 Layout::Inline(1)
             }
-            ScalarStyle::Literal => {
-                // The first line of the block tells how far all of them are indented.
-                let body = source
-                    .split_once('\n')
-                    .map(|(_, body)| body)
-                    .unwrap_or_default();
-                let (skipped, first) = body
+            // A literal block begins at the first character of its first line, which tells how far all of them are indented.
+            ScalarStyle::Literal
+                if value
                     .lines()
-                    .enumerate()
-                    .find(|(_, line)| !line.trim().is_empty())
-                    .unwrap_or((0, ""));
-                let wanted = value
-                    .lines()
-                    .find(|line| !line.trim().is_empty())
-                    .unwrap_or_default();
-                match first.strip_suffix(wanted) {
-                    Some(indent)
-                        if skipped == value.lines().take_while(|l| l.trim().is_empty()).count() =>
-                    {
-                        Layout::Block {
-                            line: span.line + 1,
-                            indent: count(indent.chars().count()),
-                        }
-                    }
-                    _ => Layout::Opaque,
+                    .next()
+                    .is_some_and(|line| !line.is_empty() && source.starts_with(line)) =>
+            {
+                Layout::Block {
+                    line: span.line,
+                    indent: span.column - 1,
                 }
             }
             _ => Layout::Opaque,

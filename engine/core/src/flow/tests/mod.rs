@@ -1,0 +1,23 @@
+//! Flows as text in, faults or plans out.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod files;
+
+use std::sync::Arc;
+
+use crate::app::{self, Apps};
+
+/// The apps of the repository.
+fn apps() -> Apps {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules");
+    let manifests = ["core", "http", "sandbox_crm"].map(|name| {
+        let text = std::fs::read_to_string(folder.join(name).join("app.yaml")).unwrap();
+        let parsed = app::parse(&text);
+        Arc::new(
+            parsed
+                .manifest
+                .unwrap_or_else(|| panic!("{name}: {:#?}", parsed.diagnostics)),
+        )
+    });
+    Apps::new(manifests)
+}
