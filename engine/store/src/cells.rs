@@ -140,7 +140,7 @@ fn word<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, WordError> {
     T::deserialize(deserializer)
 }
 
-/// Two columns.
+/// Two columns of text.
 impl<A: FromStr<Err: Display>, B: FromStr<Err: Display>> FromRow for (A, B) {
     const WHAT: &'static str = "row";
 

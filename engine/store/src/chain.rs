@@ -186,6 +186,15 @@ pub(crate) fn head(seq: i64, hash: &str) -> Option<Head> {
     })
 }
 
+impl FromRow for Head {
+    const WHAT: &'static str = "audit head";
+
+    fn read(c: &mut Cells<'_>) -> Result<Self, ReadError> {
+        let (seq, hash) = (c.int()?, c.text()?);
+        head(seq, &hash).ok_or_else(|| c.bad("it is not a number and hex digits"))
+    }
+}
+
 /// The columns of an entry, in the order in which it is read.
 macro_rules! entry_columns {
     () => {

@@ -2,10 +2,11 @@
 
 use actas_core::Time;
 
-use crate::chain::{AuditEntry, entry_columns};
+use crate::chain::{AuditEntry, Head, READ_HEAD, entry_columns};
 use crate::read::{AuditFilter, Page, Read, Reader, page};
 use crate::statement::params;
 use crate::store::ReadError;
+use actas_core::audit::{GENESIS, Hash};
 
 /// A list of records, newest first. `$2` is where it begins; what is absent narrows nothing. As with runs, what an index serves stands there
 /// alone as well.
@@ -37,6 +38,16 @@ const IN_ORDER: &str = concat!(
 );
 
 impl Reader {
+    /// Where the chain ends: the last record's number and hash; 0 and [`GENESIS`] before the first. What `verify` compares with, so that a
+    /// tail that was cut off shows.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn audit_head(&self) -> Read<(u64, Hash)> {
+        let head: Option<Head> = self.one(READ_HEAD, params![&self.workspace]).await?;
+        Ok(head.map_or((0, GENESIS), |head| (head.seq, head.hash)))
+    }
+
     /// Audit records, newest first, with the personal values that are not erased.
     ///
     /// # Errors
