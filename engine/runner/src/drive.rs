@@ -89,7 +89,7 @@ pub struct Drive {
     /// Present until the creation is durable.
     pub birth: Option<Birth>,
     /// Wakes it when something came from outside.
-    pub nudge: mpsc::UnboundedReceiver<()>,
+    pub nudge: mpsc::Receiver<()>,
     /// Tells those who wait for it.
     pub progress: watch::Sender<Progressed>,
     /// Held by runs that were claimed, so that a mass wake-up does not stand before a single caller.
@@ -431,7 +431,6 @@ impl Drive {
             }
             nudged = self.nudge.recv() => {
                 if nudged.is_some() {
-                    while self.nudge.try_recv().is_ok() {}
                     match self.inner.store.inbox(&self.workspace, &self.id).await {
                         Ok(inbox) => self.hear(inbox).await?,
                         Err(error) => tracing::warn!(run = %self.id, "inbox cannot be read, hearing it later: {error}"),

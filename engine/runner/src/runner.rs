@@ -127,14 +127,14 @@ pub struct Inner {
 #[derive(Debug)]
 struct Held {
     epoch: i64,
-    nudge: mpsc::UnboundedSender<()>,
+    nudge: mpsc::Sender<()>,
     progress: watch::Receiver<Progressed>,
 }
 
 impl Inner {
     /// Notes that this process holds a run.
-    pub fn hold(&self, run: &RunId, epoch: i64) -> (watch::Sender<Progressed>, mpsc::UnboundedReceiver<()>) {
-        let (nudge, nudged) = mpsc::unbounded_channel();
+    pub fn hold(&self, run: &RunId, epoch: i64) -> (watch::Sender<Progressed>, mpsc::Receiver<()>) {
+        let (nudge, nudged) = mpsc::channel(1);
         let (progress, seen) = watch::channel(if epoch == 1 { Progressed::Born } else { Progressed::Durable });
         self.held().insert(run.clone(), Held { epoch, nudge, progress: seen });
         (progress, nudged)
@@ -156,15 +156,15 @@ impl Inner {
     /// Wakes a held run: something came for it.
     pub fn nudge(&self, run: &RunId) {
         if let Some(held) = self.held().get(run) {
-            // A closed channel is a run that is just being let go; whatever came for it makes it claimable.
-            let _ = held.nudge.send(());
+            // Full: it is nudged already. Closed: it is just being let go, and whatever came for it makes it claimable.
+            let _ = held.nudge.try_send(());
         }
     }
 
     /// Wakes all held runs.
     pub fn nudge_all(&self) {
         for held in self.held().values() {
-            let _ = held.nudge.send(());
+            let _ = held.nudge.try_send(());
         }
     }
 
