@@ -3,3 +3,8 @@
 
 mod actas;
 mod commands;
+mod flows;
+mod foreign;
+mod kill9;
+mod story;
+mod world;
