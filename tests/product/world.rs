@@ -305,7 +305,7 @@ impl World {
 
 #[expect(clippy::disallowed_methods, reason = "a test is a user of the socket")]
 fn client(data: &Path) -> reqwest::Client {
-    actas_test_support::browser::client();
+    let _ = actas_test_support::browser::client();
     reqwest::Client::builder().unix_socket(data.join("actas.sock")).build().expect("a client")
 }
 

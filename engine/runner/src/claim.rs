@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actas_core::Time;
+use actas_core::ids::InboxId;
 use actas_core::run::{LEVEL, Run, upcast};
-use actas_store::{Claimed, JournalRow};
+use actas_store::{Claimed, Commit, InboxMessage, InboxRow, JournalRow, Op, ReadError, system};
 
 use crate::drive::Drive;
 use crate::plans::{LoadError, Version};
@@ -13,6 +15,9 @@ use crate::runner::Inner;
 
 /// The truth is polled this often; hints only make it quicker.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Pauses younger than this are swept; older ones have been looked at many times.
+const SWEPT: Duration = Duration::from_secs(600);
 
 /// Claims whatever can move, as long as there is room.
 pub async fn claiming(inner: Arc<Inner>) {
@@ -66,6 +71,35 @@ pub async fn nudging(inner: Arc<Inner>) {
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         }
     }
+}
+
+/// Tells runs whose pause has lost its reason while nobody looked: a pause and a sign-in that crossed, or a process that died between the two.
+pub async fn sweeping(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(POLL).await;
+        if let Err(error) = sweep(&inner).await {
+            tracing::warn!("pauses are not swept now: {error}");
+        }
+    }
+}
+
+async fn sweep(inner: &Inner) -> Result<(), ReadError> {
+    let now = system::now();
+    let since = Time(now.micros() - i64::try_from(SWEPT.as_micros()).unwrap_or(i64::MAX));
+    for (workspace, _) in inner.store.workspaces().await? {
+        for sign_in in inner.store.reader(&workspace).overlooked_sign_ins(since).await? {
+            let inbox = InboxRow {
+                id: InboxId::from_bits(system::new_bits()),
+                run: sign_in.run,
+                message: InboxMessage::SignedIn { slot: sign_in.slot },
+                at: now,
+            };
+            let op = Op::PutInbox { workspace: workspace.clone(), inbox };
+            // Refused: the run has ended. Away: the next sweep.
+            let _ = inner.store.commit(Commit { ops: vec![op], audit: Vec::new() }).await;
+        }
+    }
+    Ok(())
 }
 
 /// Loads a claimed run and drives it.

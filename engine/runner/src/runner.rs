@@ -202,6 +202,7 @@ impl Runner {
         tokio::spawn(claim::claiming(inner.clone()));
         tokio::spawn(claim::renewing(inner.clone()));
         tokio::spawn(claim::nudging(inner.clone()));
+        tokio::spawn(claim::sweeping(inner.clone()));
         Self { inner }
     }
 

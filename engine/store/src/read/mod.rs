@@ -4,6 +4,7 @@ mod audit;
 mod connections;
 mod flows;
 mod people;
+mod overlooked;
 mod runs;
 
 use actas_core::Time;
