@@ -26,7 +26,7 @@ impl Reader {
                  AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.workspace_id = sign_ins.workspace_id AND i.run_id = sign_ins.run_id) \
                  ORDER BY id LIMIT 100"
             ),
-            params![&self.workspace, first],
+            params![&self.workspace, &first],
         )
         .await
     }
