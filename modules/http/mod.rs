@@ -89,8 +89,9 @@ fn fill(input: &Value) -> Result<String, StepError> {
 /// True if the host of the address written so far has ended.
 fn past_authority(out: &str, before: &str) -> bool {
     let text = format!("{out}{before}");
+    // A slash right behind `://` would be skipped over, and the value behind it become the host.
     text.split_once("://")
-        .is_some_and(|(_, rest)| rest.contains(['/', '?']))
+        .is_some_and(|(_, rest)| rest.find(['/', '?']).is_some_and(|at| at > 0))
 }
 
 fn headers(input: &Value) -> Result<Vec<(String, String)>, StepError> {

@@ -437,7 +437,7 @@ fn after_an_error_the_same_request_may_be_answered_again() {
     }
     match performance.next(&answer(200, json!({"items": [2]}))) {
         Ok(Progress::Done { output, .. }) => {
-            assert_eq!(output, json!({"items": [1, 2], "more": false}))
+            assert_eq!(output, json!({"items": [1, 2], "more": false}));
         }
         other => panic!("{other:?}"),
     }
