@@ -37,21 +37,38 @@ async fn abroad() -> Option<(World, Oidc)> {
     // The client's own id stands in its redirect URI, and the provider wants to know that before it starts: the address comes second.
     world.serve();
     world.furnish().await;
-    let redirect = world.configure("foreign", &json!({"issuer": "http://127.0.0.1:1"}), CLIENT).await;
+    let redirect = world
+        .configure("foreign", &json!({"issuer": "http://127.0.0.1:1"}), CLIENT)
+        .await;
     let oidc = Oidc::start(&[confidential(CLIENT.0, CLIENT.1, &[&redirect])])?;
     world.allow(&oidc.issuer);
     world.kill();
     world.serve();
-    let clients = world.ask(Method::GET, "/api/v1/apps/foreign/clients", None, None).await.expect_ok();
+    let clients = world
+        .ask(Method::GET, "/api/v1/apps/foreign/clients", None, None)
+        .await
+        .expect_ok();
     let id = clients["items"][0]["client"].as_str().unwrap().to_owned();
     let body = json!({"name": "default", "client_id": CLIENT.0, "client_secret": CLIENT.1, "settings": {"issuer": oidc.issuer}});
-    world.ask(Method::PUT, &format!("/api/v1/apps/foreign/clients/{id}"), None, Some(&body)).await.expect_ok();
+    world
+        .ask(
+            Method::PUT,
+            &format!("/api/v1/apps/foreign/clients/{id}"),
+            None,
+            Some(&body),
+        )
+        .await
+        .expect_ok();
     world.publish(FLOW).await;
     Some((world, oidc))
 }
 
 async fn start(world: &World, user: &str, what: &str) -> Value {
-    world.run(user, "file-it", &json!({"what": what}), None).await.unwrap().expect_ok()
+    world
+        .run(user, "file-it", &json!({"what": what}), None)
+        .await
+        .unwrap()
+        .expect_ok()
 }
 
 /// Opens the link as its person and signs in there as an account.
@@ -65,12 +82,18 @@ async fn connect(oidc: &Oidc, link: &str, login: &str, account: &str) -> Page {
 
 #[tokio::test]
 async fn connect_refresh_revoke_and_reconnect_as_the_wrong_person() {
-    let Some((world, oidc)) = abroad().await else { return };
+    let Some((world, oidc)) = abroad().await else {
+        return;
+    };
     let paused = start(&world, "ana", "one").await;
     let page = connect(&oidc, &link(&paused), "ana", "ana").await;
     assert_eq!(page.status, 200, "{page}");
     let done = world.end("ana", paused["run"].as_str().unwrap()).await;
-    assert_eq!((&done["state"], &done["steps"]["add"]["acted_as"]["account"]), (&json!("succeeded"), &json!("ana")), "{done:#}");
+    assert_eq!(
+        (&done["state"], &done["steps"]["add"]["acted_as"]["account"]),
+        (&json!("succeeded"), &json!("ana")),
+        "{done:#}"
+    );
     assert_eq!(oidc.token_requests("authorization_code").await, 1);
 
     // The access token has run out: one refresh, nobody is asked.
@@ -82,14 +105,25 @@ async fn connect_refresh_revoke_and_reconnect_as_the_wrong_person() {
     // Access is taken back: the run pauses, and says why.
     assert!(oidc.revoke("ana").await > 0);
     let revoked = start(&world, "ana", "three").await;
-    assert_eq!(revoked["paused"]["connections"][0]["reason"], "revoked", "{revoked:#}");
+    assert_eq!(
+        revoked["paused"]["connections"][0]["reason"], "revoked",
+        "{revoked:#}"
+    );
 
     // Somebody else's account in Ana's browser is refused, and the run stays paused.
     let page = connect(&oidc, &link(&revoked), "ana", "ben").await;
     assert!(page.status >= 400, "another account came back: {page}");
     let still = world.see("ana", revoked["run"].as_str().unwrap()).await;
     assert_eq!(still["state"], "paused", "{still:#}");
-    let audit = world.ask(Method::GET, "/api/v1/audit?action=identity_mismatch", None, None).await.expect_ok();
+    let audit = world
+        .ask(
+            Method::GET,
+            "/api/v1/audit?action=identity_mismatch",
+            None,
+            None,
+        )
+        .await
+        .expect_ok();
     assert_eq!(audit["items"].as_array().unwrap().len(), 1, "{audit:#}");
 
     let page = connect(&oidc, &link(&still), "ana", "ana").await;
@@ -101,7 +135,9 @@ async fn connect_refresh_revoke_and_reconnect_as_the_wrong_person() {
 
 #[tokio::test]
 async fn many_runs_that_need_one_expired_token_refresh_it_once() {
-    let Some((world, oidc)) = abroad().await else { return };
+    let Some((world, oidc)) = abroad().await else {
+        return;
+    };
     let paused = start(&world, "ana", "first").await;
     connect(&oidc, &link(&paused), "ana", "ana").await;
     world.end("ana", paused["run"].as_str().unwrap()).await;
@@ -114,8 +150,17 @@ async fn many_runs_that_need_one_expired_token_refresh_it_once() {
     }))
     .await;
     for run in runs {
-        let done = if is_over(&run) { run } else { world.end("ana", run["run"].as_str().unwrap()).await };
+        let done = if is_over(&run) {
+            run
+        } else {
+            world.end("ana", run["run"].as_str().unwrap()).await
+        };
         assert_eq!(done["state"], "succeeded", "{done:#}");
     }
-    assert_eq!(oidc.token_requests("refresh_token").await, 1, "{:?}", oidc.requests().await);
+    assert_eq!(
+        oidc.token_requests("refresh_token").await,
+        1,
+        "{:?}",
+        oidc.requests().await
+    );
 }

@@ -22,7 +22,15 @@ const TOO_MANY: usize = 40;
 /// has somebody start the program again. Answers the run.
 async fn insist(world: &mut World) -> Value {
     for _ in 0..60 {
-        let Some(answer) = world.run("ana", "win", &json!({"customer": "Northwind"}), Some("anas-one-wish")).await else {
+        let Some(answer) = world
+            .run(
+                "ana",
+                "win",
+                &json!({"customer": "Northwind"}),
+                Some("anas-one-wish"),
+            )
+            .await
+        else {
             world.kill();
             world.serve();
             continue;
@@ -31,7 +39,16 @@ async fn insist(world: &mut World) -> Value {
             continue;
         }
         let id = answer.expect_ok()["run"].as_str().unwrap().to_owned();
-        while let Some(seen) = world.try_send(Method::GET, &format!("/api/v1/runs/{id}"), Some("ana"), &[], None).await {
+        while let Some(seen) = world
+            .try_send(
+                Method::GET,
+                &format!("/api/v1/runs/{id}"),
+                Some("ana"),
+                &[],
+                None,
+            )
+            .await
+        {
             let run = seen.expect_ok();
             if is_over(&run) {
                 return run;
@@ -39,7 +56,12 @@ async fn insist(world: &mut World) -> Value {
             if run["paused"].is_object() {
                 let link = link(&run);
                 // A browser that finds nobody gives up in its own way; Ana looks again.
-                let _ = tokio::spawn(async move { sign_in(&mut Browser::new(), &link, "ana", "ana").await.status }).await;
+                let _ = tokio::spawn(async move {
+                    sign_in(&mut Browser::new(), &link, "ana", "ana")
+                        .await
+                        .status
+                })
+                .await;
             }
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
@@ -55,9 +77,19 @@ async fn check(world: &World, run: &Value, when: &str) {
         assert_eq!(records.len(), 1, "{when}: {object} {records:#?}");
         assert_eq!(records[0]["author"], "ana@sandbox", "{when}");
     }
-    let runs = world.ask(Method::GET, "/api/v1/runs", Some("ana"), None).await.expect_ok();
-    assert_eq!(runs["items"].as_array().unwrap().len(), 1, "{when}: one wish, one run: {runs:#}");
-    let verdict = world.ask(Method::GET, "/api/v1/audit/verify", None, None).await.expect_ok();
+    let runs = world
+        .ask(Method::GET, "/api/v1/runs", Some("ana"), None)
+        .await
+        .expect_ok();
+    assert_eq!(
+        runs["items"].as_array().unwrap().len(),
+        1,
+        "{when}: one wish, one run: {runs:#}"
+    );
+    let verdict = world
+        .ask(Method::GET, "/api/v1/audit/verify", None, None)
+        .await
+        .expect_ok();
     assert_eq!(verdict["ok"], true, "{when}: {verdict:#}");
 }
 
@@ -68,8 +100,17 @@ async fn on_sqlite_every_flush_to_disk_may_be_the_last() {
         let mut world = World::start(Kind::Sqlite).await;
         world.publish(WIN).await;
         world.server().terminate();
-        world.server().wait(crate::world::LONG).expect("it stops when asked");
-        let Some(traced) = Traced::new(Path::new(env!("CARGO_BIN_EXE_actas")), world.home.path(), Some(nth)) else { return };
+        world
+            .server()
+            .wait(crate::world::LONG)
+            .expect("it stops when asked");
+        let Some(traced) = Traced::new(
+            Path::new(env!("CARGO_BIN_EXE_actas")),
+            world.home.path(),
+            Some(nth),
+        ) else {
+            return;
+        };
         let (command, flushes) = traced.split();
         let command = world.dress(command);
         world.serve_traced(command);
@@ -81,20 +122,28 @@ async fn on_sqlite_every_flush_to_disk_may_be_the_last() {
             break;
         }
         let flushes = flushes();
-        assert!(flushes.count() >= nth, "killed at flush {nth}, but only {flushes:?} were seen");
+        assert!(
+            flushes.count() >= nth,
+            "killed at flush {nth}, but only {flushes:?} were seen"
+        );
     }
     assert!(survived.is_some(), "no story survived");
 }
 
 async fn on_postgres(side: Side) {
-    let Some(server) = postgres::server() else { return };
+    let Some(server) = postgres::server() else {
+        return;
+    };
     let mut survived = None;
     for nth in 1..TOO_MANY {
         let url = server.database();
         let mut world = World::start(Kind::Postgres(url.clone())).await;
         world.publish(WIN).await;
         world.server().terminate();
-        world.server().wait(crate::world::LONG).expect("it stops when asked");
+        world
+            .server()
+            .wait(crate::world::LONG)
+            .expect("it stops when asked");
         let proxy = PgProxy::start(server);
         world.reach_through(proxy.url(&url));
         world.serve();
@@ -130,8 +179,23 @@ async fn it_may_die_before_the_app_performs_and_after_it_performed() {
         for path in ["/api/v1/records/Opportunity", "/api/v1/records/Note"] {
             let mut world = World::start(Kind::Sqlite).await;
             world.publish(WIN).await;
-            let first = world.run("ana", "win", &json!({"customer": "Northwind"}), Some("anas-one-wish")).await.unwrap().expect_ok();
-            world.crm.tell("faults", &json!({"path": path, "method": "POST", "times": 1, "do": hold})).await;
+            let first = world
+                .run(
+                    "ana",
+                    "win",
+                    &json!({"customer": "Northwind"}),
+                    Some("anas-one-wish"),
+                )
+                .await
+                .unwrap()
+                .expect_ok();
+            world
+                .crm
+                .tell(
+                    "faults",
+                    &json!({"path": path, "method": "POST", "times": 1, "do": hold}),
+                )
+                .await;
             sign_in(&mut Browser::new(), &link(&first), "ana", "ana").await;
             world.until_held().await;
             world.kill();

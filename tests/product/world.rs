@@ -70,9 +70,19 @@ impl World {
         let crm = Sandbox::start(home.path(), &[], &[]);
         let egress = vec![authority(&crm.url)];
         if matches!(kind, Kind::Postgres(_)) {
-            std::fs::write(home.path().join("key"), format!("{}\n", "5a".repeat(32))).expect("a key file");
+            std::fs::write(home.path().join("key"), format!("{}\n", "5a".repeat(32)))
+                .expect("a key file");
         }
-        Self { home, crm, port: free_port(), kind, egress, apps: None, server: None, first: None }
+        Self {
+            home,
+            crm,
+            port: free_port(),
+            kind,
+            egress,
+            apps: None,
+            server: None,
+            first: None,
+        }
     }
 
     /// Allows plain HTTP to one more address.
@@ -98,17 +108,27 @@ impl World {
     /// The command that serves this world, to be started or traced.
     pub fn dress(&self, mut command: Command) -> Command {
         self.environment(&mut command);
-        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--public-url", &self.url()]);
+        command.args([
+            "serve",
+            "--listen",
+            &format!("127.0.0.1:{}", self.port),
+            "--public-url",
+            &self.url(),
+        ]);
         command
     }
 
     fn environment(&self, command: &mut Command) {
-        command.env("ACTAS_DATA", self.data()).env("ACTAS_EGRESS_ALLOW", self.egress.join(","));
+        command
+            .env("ACTAS_DATA", self.data())
+            .env("ACTAS_EGRESS_ALLOW", self.egress.join(","));
         if let Some(apps) = &self.apps {
             command.env("ACTAS_APPS", apps);
         }
         if let Kind::Postgres(url) = &self.kind {
-            command.env("ACTAS_DATABASE_URL", url).env("ACTAS_KEY_FILE", self.home.path().join("key"));
+            command
+                .env("ACTAS_DATABASE_URL", url)
+                .env("ACTAS_KEY_FILE", self.home.path().join("key"));
         }
     }
 
@@ -119,7 +139,10 @@ impl World {
 
     /// Serves, and waits until it listens.
     pub fn serve(&mut self) {
-        let command = self.dress(process::command(env!("CARGO_BIN_EXE_actas"), self.home.path()));
+        let command = self.dress(process::command(
+            env!("CARGO_BIN_EXE_actas"),
+            self.home.path(),
+        ));
         self.serve_as(command);
     }
 
@@ -146,7 +169,9 @@ impl World {
     /// Whether the process that [`World::serve_traced`] started is still the one that serves.
     pub fn is_first_server_alive(&mut self) -> bool {
         let first = self.first;
-        self.server.as_mut().is_some_and(|server| Some(server.pid()) == first && server.wait(Duration::ZERO).is_none())
+        self.server.as_mut().is_some_and(|server| {
+            Some(server.pid()) == first && server.wait(Duration::ZERO).is_none()
+        })
     }
 
     /// Waits until the CRM holds a request.
@@ -160,8 +185,14 @@ impl World {
 
     /// Lets the held request go.
     pub async fn release(&self) {
-        let answer = actas_test_support::browser::client().delete(format!("{}/_sandbox/held", self.crm.url)).send().await;
-        answer.expect("the CRM answers").error_for_status().expect("it lets go");
+        let answer = actas_test_support::browser::client()
+            .delete(format!("{}/_sandbox/held", self.crm.url))
+            .send()
+            .await;
+        answer
+            .expect("the CRM answers")
+            .error_for_status()
+            .expect("it lets go");
     }
 
     /// The serving process.
@@ -189,55 +220,124 @@ impl World {
         for (login, role) in [("vera", "builder"), ("ana", "runner"), ("ben", "runner")] {
             let person = json!({"login": login, "name": login, "email": format!("{login}@actas.test"), "roles": [role], "local": true,
                                 "password": password(login)});
-            self.ask(Method::POST, "/api/v1/users", None, Some(&person)).await.expect_ok();
+            self.ask(Method::POST, "/api/v1/users", None, Some(&person))
+                .await
+                .expect_ok();
         }
         let url = self.crm.url.clone();
-        let redirect = self.configure("sandbox_crm", &json!({"instance_url": url}), CLIENT).await;
+        let redirect = self
+            .configure("sandbox_crm", &json!({"instance_url": url}), CLIENT)
+            .await;
         let client = json!({"id": CLIENT.0, "secret": CLIENT.1, "name": "Actas", "redirect_uris": [redirect]});
         self.crm.tell("clients", &client).await;
     }
 
     /// Makes an app client; gives its redirect URI.
-    pub async fn configure(&self, app: &str, settings: &Value, (id, secret): (&str, &str)) -> String {
+    pub async fn configure(
+        &self,
+        app: &str,
+        settings: &Value,
+        (id, secret): (&str, &str),
+    ) -> String {
         let body = json!({"name": "default", "client_id": id, "client_secret": secret, "settings": settings});
-        let answer = self.ask(Method::POST, &format!("/api/v1/apps/{app}/clients"), None, Some(&body)).await.expect_ok();
-        answer["redirect_uri"].as_str().expect("a redirect URI").to_owned()
+        let answer = self
+            .ask(
+                Method::POST,
+                &format!("/api/v1/apps/{app}/clients"),
+                None,
+                Some(&body),
+            )
+            .await
+            .expect_ok();
+        answer["redirect_uri"]
+            .as_str()
+            .expect("a redirect URI")
+            .to_owned()
     }
 
     /// Publishes a flow as vera and lets everybody run it.
     pub async fn publish(&self, text: &str) -> Value {
-        let flow = text.lines().find_map(|line| line.strip_prefix("flow:")).expect("a flow's name").trim().to_owned();
-        let draft = self.send(Method::PUT, &format!("/api/v1/flows/{flow}/draft"), Some("vera"), &[("content-type", "application/yaml")], Some(text.to_owned())).await;
+        let flow = text
+            .lines()
+            .find_map(|line| line.strip_prefix("flow:"))
+            .expect("a flow's name")
+            .trim()
+            .to_owned();
+        let draft = self
+            .send(
+                Method::PUT,
+                &format!("/api/v1/flows/{flow}/draft"),
+                Some("vera"),
+                &[("content-type", "application/yaml")],
+                Some(text.to_owned()),
+            )
+            .await;
         let etag = draft.etag.clone();
         draft.expect_ok();
         let etag = etag.expect("a draft has an ETag");
         let published = self
-            .send(Method::POST, &format!("/api/v1/flows/{flow}/versions"), Some("vera"), &[("if-match", &etag), ("content-type", "application/json")], Some("{}".into()))
+            .send(
+                Method::POST,
+                &format!("/api/v1/flows/{flow}/versions"),
+                Some("vera"),
+                &[("if-match", &etag), ("content-type", "application/json")],
+                Some("{}".into()),
+            )
             .await
             .expect_ok();
         let body = json!({"runners": ["everyone"]});
-        self.ask(Method::PUT, &format!("/api/v1/flows/{flow}/runners"), Some("vera"), Some(&body)).await.expect_ok();
+        self.ask(
+            Method::PUT,
+            &format!("/api/v1/flows/{flow}/runners"),
+            Some("vera"),
+            Some(&body),
+        )
+        .await
+        .expect_ok();
         published
     }
 
     /// Starts a run as somebody, and waits a moment for it to end or pause.
-    pub async fn run(&self, user: &str, flow: &str, inputs: &Value, key: Option<&str>) -> Option<Answer> {
+    pub async fn run(
+        &self,
+        user: &str,
+        flow: &str,
+        inputs: &Value,
+        key: Option<&str>,
+    ) -> Option<Answer> {
         let mut headers = vec![("prefer", "wait=5"), ("content-type", "application/json")];
         if let Some(key) = key {
             headers.push(("idempotency-key", key));
         }
         let body = json!({"inputs": inputs}).to_string();
-        self.try_send(Method::POST, &format!("/api/v1/flows/{flow}/runs"), Some(user), &headers, Some(body)).await
+        self.try_send(
+            Method::POST,
+            &format!("/api/v1/flows/{flow}/runs"),
+            Some(user),
+            &headers,
+            Some(body),
+        )
+        .await
     }
 
     /// A run's document as somebody sees it.
     pub async fn see(&self, user: &str, run: &str) -> Value {
-        self.ask(Method::GET, &format!("/api/v1/runs/{run}"), Some(user), None).await.expect_ok()
+        self.ask(
+            Method::GET,
+            &format!("/api/v1/runs/{run}"),
+            Some(user),
+            None,
+        )
+        .await
+        .expect_ok()
     }
 
     /// A run's document once it has ended or needs a person.
     pub async fn settle(&self, user: &str, run: &str) -> Value {
-        self.until(user, run, |document| is_over(document) || document["paused"].is_object()).await
+        self.until(user, run, |document| {
+            is_over(document) || document["paused"].is_object()
+        })
+        .await
     }
 
     /// A run's document once it has ended.
@@ -253,7 +353,10 @@ impl World {
             if awaited(&document) {
                 return document;
             }
-            assert!(tokio::time::Instant::now() < deadline, "run does not become what is awaited: {document:#}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "run does not become what is awaited: {document:#}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -261,31 +364,75 @@ impl World {
     /// How many requests of this kind the CRM saw by somebody.
     pub async fn calls(&self, user: &str) -> u64 {
         let counts = self.crm.ask("counts").await;
-        let calls = counts["api_calls"].as_object().expect("counts of calls").clone();
-        calls.iter().filter(|(call, _)| call.starts_with(&format!("{user} "))).filter_map(|(_, n)| n.as_u64()).sum()
+        let calls = counts["api_calls"]
+            .as_object()
+            .expect("counts of calls")
+            .clone();
+        calls
+            .iter()
+            .filter(|(call, _)| call.starts_with(&format!("{user} ")))
+            .filter_map(|(_, n)| n.as_u64())
+            .sum()
     }
 
     /// The CRM's records of one kind, of everybody.
     pub async fn records(&self, object: &str) -> Vec<Value> {
         let records = self.crm.ask("records").await;
-        let all = records.as_array().or_else(|| records["items"].as_array()).expect("records").clone();
-        all.into_iter().filter(|record| record["object"] == object).collect()
+        let all = records
+            .as_array()
+            .or_else(|| records["items"].as_array())
+            .expect("records")
+            .clone();
+        all.into_iter()
+            .filter(|record| record["object"] == object)
+            .collect()
     }
 
     /// Asks the API as somebody over the data directory's socket.
-    pub async fn ask(&self, method: Method, path: &str, user: Option<&str>, body: Option<&Value>) -> Answer {
-        self.send(method, path, user, &[("content-type", "application/json")], body.map(Value::to_string)).await
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        user: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        self.send(
+            method,
+            path,
+            user,
+            &[("content-type", "application/json")],
+            body.map(Value::to_string),
+        )
+        .await
     }
 
     /// The same with headers.
-    pub async fn send(&self, method: Method, path: &str, user: Option<&str>, headers: &[(&str, &str)], body: Option<String>) -> Answer {
-        self.try_send(method.clone(), path, user, headers, body).await.unwrap_or_else(|| panic!("{method} {path}: nobody answers"))
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        user: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        self.try_send(method.clone(), path, user, headers, body)
+            .await
+            .unwrap_or_else(|| panic!("{method} {path}: nobody answers"))
     }
 
     /// The same, where nobody may answer because the program was killed.
-    pub async fn try_send(&self, method: Method, path: &str, user: Option<&str>, headers: &[(&str, &str)], body: Option<String>) -> Option<Answer> {
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        user: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Option<Answer> {
         let client = client(&self.data());
-        let mut request = client.request(method, format!("http://localhost{path}")).timeout(LONG);
+        let mut request = client
+            .request(method, format!("http://localhost{path}"))
+            .timeout(LONG);
         if let Some(user) = user {
             request = request.header("actas-as", user);
         }
@@ -297,22 +444,38 @@ impl World {
         }
         let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
-        let etag = answer.headers().get("etag").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let etag = answer
+            .headers()
+            .get("etag")
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned);
         let text = answer.text().await.ok()?;
-        Some(Answer { status, etag, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+        Some(Answer {
+            status,
+            etag,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        })
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is a user of the socket")]
 fn client(data: &Path) -> reqwest::Client {
     let _ = actas_test_support::browser::client();
-    reqwest::Client::builder().unix_socket(data.join("actas.sock")).build().expect("a client")
+    reqwest::Client::builder()
+        .unix_socket(data.join("actas.sock"))
+        .build()
+        .expect("a client")
 }
 
 impl Answer {
     /// The body of a success.
     pub fn expect_ok(self) -> Value {
-        assert!((200..300).contains(&self.status), "refused with {}: {:#}", self.status, self.body);
+        assert!(
+            (200..300).contains(&self.status),
+            "refused with {}: {:#}",
+            self.status,
+            self.body
+        );
         self.body
     }
 }
@@ -324,19 +487,27 @@ pub fn password(login: &str) -> String {
 
 /// Whether a run has ended.
 pub fn is_over(document: &Value) -> bool {
-    ["succeeded", "failed", "cancelled"].iter().any(|state| document["state"] == *state)
+    ["succeeded", "failed", "cancelled"]
+        .iter()
+        .any(|state| document["state"] == *state)
 }
 
 /// The link of the first account a paused run needs.
 pub fn link(document: &Value) -> String {
-    document["paused"]["connections"][0]["url"].as_str().unwrap_or_else(|| panic!("no link: {document:#}")).to_owned()
+    document["paused"]["connections"][0]["url"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no link: {document:#}"))
+        .to_owned()
 }
 
 /// Opens a page as somebody, logging in to Actas where it asks.
 pub async fn open(browser: &mut Browser, url: &str, login: &str) -> Page {
     let page = browser.open(url).await;
     if page.body.contains("name=\"password\"") && page.url.path().contains("/login") {
-        let form = page.form("/login").with("login", login).with("password", &password(login));
+        let form = page
+            .form("/login")
+            .with("login", login)
+            .with("password", &password(login));
         return browser.submit(&page, &form).await;
     }
     page
@@ -351,5 +522,7 @@ pub async fn sign_in(browser: &mut Browser, link: &str, login: &str, at_the_crm:
 }
 
 fn authority(url: &str) -> String {
-    url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+    url.trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned()
 }

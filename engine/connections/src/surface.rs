@@ -29,8 +29,17 @@ impl Surface {
         Self {
             client,
             scopes: slot.scopes.iter().cloned().collect(),
-            modules: slot.used_by.iter().map(|step| plan.steps[*step].step.uses.to_string()).collect(),
-            hosts: slot.manifest.hosts(&Value::Null).unwrap_or_default().into_iter().collect(),
+            modules: slot
+                .used_by
+                .iter()
+                .map(|step| plan.steps[*step].step.uses.to_string())
+                .collect(),
+            hosts: slot
+                .manifest
+                .hosts(&Value::Null)
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -13,7 +13,12 @@ pub struct Changes(Mutex<HashMap<RunId, watch::Sender<u64>>>);
 impl Changes {
     /// A receiver that moves whenever something of the run was recorded.
     pub fn of(&self, run: &RunId) -> watch::Receiver<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(run.clone()).or_default().subscribe()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(run.clone())
+            .or_default()
+            .subscribe()
     }
 
     /// Something of the run was recorded here.

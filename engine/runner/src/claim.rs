@@ -22,10 +22,16 @@ const SWEPT: Duration = Duration::from_secs(600);
 /// Claims whatever can move, as long as there is room.
 pub async fn claiming(inner: Arc<Inner>) {
     while !inner.is_stopping() {
-        let room = u32::try_from(inner.woken.available_permits()).unwrap_or(u32::MAX).min(100);
+        let room = u32::try_from(inner.woken.available_permits())
+            .unwrap_or(u32::MAX)
+            .min(100);
         let mut full = false;
         if room > 0 {
-            match inner.store.claim(&inner.config.worker, LEVEL, inner.config.lease, room).await {
+            match inner
+                .store
+                .claim(&inner.config.worker, LEVEL, inner.config.lease, room)
+                .await
+            {
                 Ok(claimed) => {
                     full = claimed.len() >= usize::try_from(room).unwrap_or(usize::MAX);
                     for one in claimed {
@@ -53,7 +59,10 @@ pub async fn renewing(inner: Arc<Inner>) {
     loop {
         tokio::time::sleep(every).await;
         if inner.holds_any()
-            && let Err(error) = inner.store.renew(&inner.config.worker, inner.config.lease).await
+            && let Err(error) = inner
+                .store
+                .renew(&inner.config.worker, inner.config.lease)
+                .await
         {
             tracing::warn!("leases are not renewed now: {error}");
         }
@@ -87,16 +96,30 @@ async fn sweep(inner: &Inner) -> Result<(), ReadError> {
     let now = system::now();
     let since = Time(now.micros() - i64::try_from(SWEPT.as_micros()).unwrap_or(i64::MAX));
     for (workspace, _) in inner.store.workspaces().await? {
-        for sign_in in inner.store.reader(&workspace).overlooked_sign_ins(since).await? {
+        for sign_in in inner
+            .store
+            .reader(&workspace)
+            .overlooked_sign_ins(since)
+            .await?
+        {
             let inbox = InboxRow {
                 id: InboxId::from_bits(system::new_bits()),
                 run: sign_in.run,
                 message: InboxMessage::SignedIn { slot: sign_in.slot },
                 at: now,
             };
-            let op = Op::PutInbox { workspace: workspace.clone(), inbox };
+            let op = Op::PutInbox {
+                workspace: workspace.clone(),
+                inbox,
+            };
             // Refused: the run has ended. Away: the next sweep.
-            let _ = inner.store.commit(Commit { ops: vec![op], audit: Vec::new() }).await;
+            let _ = inner
+                .store
+                .commit(Commit {
+                    ops: vec![op],
+                    audit: Vec::new(),
+                })
+                .await;
         }
     }
     Ok(())
@@ -104,9 +127,15 @@ async fn sweep(inner: &Inner) -> Result<(), ReadError> {
 
 /// Loads a claimed run and drives it.
 async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
-    let Ok(permit) = inner.woken.clone().acquire_owned().await else { return };
+    let Ok(permit) = inner.woken.clone().acquire_owned().await else {
+        return;
+    };
     let row = claimed.run;
-    let loaded = match inner.plans.version(&inner.store, &row.workspace, &row.version).await {
+    let loaded = match inner
+        .plans
+        .version(&inner.store, &row.workspace, &row.version)
+        .await
+    {
         Ok(version) => fold(&version, &claimed.journal).map(|run| (version, run)),
         Err(error) => Err(error),
     };
@@ -141,9 +170,13 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
 pub fn fold(version: &Arc<Version>, journal: &[JournalRow]) -> Result<Run, LoadError> {
     let mut run = Run::new(version.plan.clone());
     for row in journal {
-        let broken = |why: String| LoadError::Journal { run: row.run.clone(), why: format!("row {}: {why}", row.seq) };
+        let broken = |why: String| LoadError::Journal {
+            run: row.run.clone(),
+            why: format!("row {}: {why}", row.seq),
+        };
         for event in upcast(row.v, &row.body).map_err(broken)?.events {
-            run.apply(&event).map_err(|illegal| broken(illegal.to_string()))?;
+            run.apply(&event)
+                .map_err(|illegal| broken(illegal.to_string()))?;
         }
     }
     Ok(run)

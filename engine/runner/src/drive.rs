@@ -8,9 +8,14 @@ use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface, Use};
 use actas_core::app::{Effect, Performance, Progress};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{InboxId, RunId, SignInId, WorkspaceId};
-use actas_core::run::{ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Phase, Run, SlotState, StartStep, decide};
+use actas_core::run::{
+    ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Phase, Run, SlotState,
+    StartStep, decide,
+};
 use actas_core::{ErrorKind, StepError, Time};
-use actas_store::{Binding, Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system};
+use actas_store::{
+    Binding, Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system,
+};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
@@ -153,15 +158,26 @@ impl Drive {
                     self.resolve(slot).await?;
                     moved = true;
                 }
-                Command::StartStep(start) if self.version.plan.steps[start.step].effect == Effect::Pure => {
+                Command::StartStep(start)
+                    if self.version.plan.steps[start.step].effect == Effect::Pure =>
+                {
                     self.compute(start)?;
                     moved = true;
                 }
                 Command::StartStep(start) => effects.push(start),
                 Command::WaitUntil(at) => due = Some(at),
                 Command::WaitForOutside => {}
-                Command::Finish { ending, outputs, error } => {
-                    self.take(Event::RunEnded { ending, outputs, error, at: system::now() })?;
+                Command::Finish {
+                    ending,
+                    outputs,
+                    error,
+                } => {
+                    self.take(Event::RunEnded {
+                        ending,
+                        outputs,
+                        error,
+                        at: system::now(),
+                    })?;
                     self.finish().await?;
                     return Ok(Next::Over);
                 }
@@ -187,17 +203,36 @@ impl Drive {
         let plan = &self.version.plan.steps[start.step];
         let step = plan.path.clone();
         let began = system::now();
-        let done = Performance::start(&plan.manifest, &plan.module, &self.inner.hands.natives, start.input, Value::Null, "");
+        let done = Performance::start(
+            &plan.manifest,
+            &plan.module,
+            &self.inner.hands.natives,
+            start.input,
+            Value::Null,
+            "",
+        );
         let at = system::now();
         let event = match done {
-            Ok((_, Progress::Done { output, .. })) => {
-                Event::StepSucceeded { step, attempt: start.attempt, output: Arc::new(output), acted_as: None, started_at: began, at }
-            }
+            Ok((_, Progress::Done { output, .. })) => Event::StepSucceeded {
+                step,
+                attempt: start.attempt,
+                output: Arc::new(output),
+                acted_as: None,
+                started_at: began,
+                at,
+            },
             Ok((_, Progress::Call(_))) => {
-                let error = StepError::new(ErrorKind::Internal, "a module declared pure wants to call out");
-                self.run.failed_attempt(&step, start.attempt, error, None, None, began, at)
+                let error = StepError::new(
+                    ErrorKind::Internal,
+                    "a module declared pure wants to call out",
+                );
+                self.run
+                    .failed_attempt(&step, start.attempt, error, None, None, began, at)
             }
-            Err(error) => self.run.failed_attempt(&step, start.attempt, error, None, None, began, at),
+            Err(error) => {
+                self.run
+                    .failed_attempt(&step, start.attempt, error, None, None, began, at)
+            }
         };
         self.take(event)
     }
@@ -210,7 +245,11 @@ impl Drive {
         for start in &effects {
             let plan = &self.version.plan.steps[start.step];
             let effect = plan.effect;
-            let event = Event::StepStarted { step: plan.path.clone(), attempt: start.attempt, at: now };
+            let event = Event::StepStarted {
+                step: plan.path.clone(),
+                attempt: start.attempt,
+                at: now,
+            };
             if effect == Effect::AtMostOnce {
                 self.take(event)?;
             } else {
@@ -227,7 +266,8 @@ impl Drive {
         for start in effects {
             let attempt = self.attempt(start, now);
             let hands = self.inner.hands.clone();
-            self.under_way.spawn(async move { hands.perform(attempt).await });
+            self.under_way
+                .spawn(async move { hands.perform(attempt).await });
         }
         Ok(())
     }
@@ -235,7 +275,10 @@ impl Drive {
     fn attempt(&self, start: StartStep, now: Time) -> Attempt {
         let plan = &self.version.plan.steps[start.step];
         let through = plan.slot.and_then(|slot| match &self.run.slots[slot] {
-            SlotState::Bound(bound) => Some((bound.clone(), self.permit_to_use(bound, plan.manifest.clone()))),
+            SlotState::Bound(bound) => Some((
+                bound.clone(),
+                self.permit_to_use(bound, plan.manifest.clone()),
+            )),
             _ => None,
         });
         Attempt {
@@ -287,7 +330,15 @@ impl Drive {
             },
             Err(failure) => {
                 let acted_as = acted_as(None);
-                self.run.failed_attempt(&step, outcome.attempt, failure.error, failure.sign_in, acted_as, outcome.started_at, at)
+                self.run.failed_attempt(
+                    &step,
+                    outcome.attempt,
+                    failure.error,
+                    failure.sign_in,
+                    acted_as,
+                    outcome.started_at,
+                    at,
+                )
             }
         };
         self.take(event)
@@ -304,14 +355,37 @@ impl Drive {
             None => None,
         };
         let event = match (found, ask) {
-            (Some(Resolution::Bound(bound)), _) => Event::SlotBound { slot: name, bound, at },
-            (Some(Resolution::Ask { reason, connection }), Some(ask)) if matches!(plan.slot.kind, SlotKind::Dynamic(_)) => {
+            (Some(Resolution::Bound(bound)), _) => Event::SlotBound {
+                slot: name,
+                bound,
+                at,
+            },
+            (Some(Resolution::Ask { reason, connection }), Some(ask))
+                if matches!(plan.slot.kind, SlotKind::Dynamic(_)) =>
+            {
                 let id = SignInId::from_bits(system::new_bits());
                 let until = at.after(self.version.plan.flow.limits.pause());
-                let row = self.inner.hands.connections.sign_in_row(&ask, id.clone(), reason, connection, until, at);
-                self.ops.push(Op::AddSignIn { workspace: self.workspace.clone(), sign_in: row });
+                let row = self.inner.hands.connections.sign_in_row(
+                    &ask,
+                    id.clone(),
+                    reason,
+                    connection,
+                    until,
+                    at,
+                );
+                self.ops.push(Op::AddSignIn {
+                    workspace: self.workspace.clone(),
+                    sign_in: row,
+                });
                 self.asked.push(slot);
-                Event::SlotAsked { slot: name, sign_in: id, person: ask.person, reason, until, at }
+                Event::SlotAsked {
+                    slot: name,
+                    sign_in: id,
+                    person: ask.person,
+                    reason,
+                    until,
+                    at,
+                }
             }
             // Nobody who runs a flow can sign a shared connection in, and what was deleted cannot be given: what needs the slot fails.
             (found, _) => {
@@ -319,7 +393,9 @@ impl Drive {
                     Some(_) => format!("the account of connection `{name}` has to sign in again"),
                     None => format!("connection `{name}` is not there any more"),
                 };
-                let error = StepError::new(ErrorKind::SignInNeeded, why).with_help("ask whoever looks after the shared connection, then run the flow again");
+                let error = StepError::new(ErrorKind::SignInNeeded, why).with_help(
+                    "ask whoever looks after the shared connection, then run the flow again",
+                );
                 for event in self.run.slot_failed(slot, &error, at) {
                     self.take(event)?;
                 }
@@ -354,7 +430,9 @@ impl Drive {
         let created = self.created();
         let binding = self.version.bindings.slots.get(&plan.name)?.clone();
         let (dynamic, client) = match (&plan.slot.kind, &binding) {
-            (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => (Some(dynamic.clone()), client.clone()),
+            (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => {
+                (Some(dynamic.clone()), client.clone())
+            }
             (SlotKind::Connection(_), Binding::Shared { client, .. }) => (None, client.clone()),
             _ => return None,
         };
@@ -381,7 +459,8 @@ impl Drive {
             match row.message {
                 InboxMessage::SignedIn { slot } => {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
-                    if let Some(number) = number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
+                    if let Some(number) =
+                        number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
                         && let Some(ask) = self.slot_ask(number)
                         && let Some(Resolution::Bound(bound)) = self.look_up(&ask).await
                     {
@@ -404,7 +483,10 @@ impl Drive {
                 }
                 InboxMessage::Cancel { by } => self.take(Event::CancelAsked { by, at })?,
             }
-            self.ops.push(Op::TakeInbox { workspace: self.workspace.clone(), inbox: row.id });
+            self.ops.push(Op::TakeInbox {
+                workspace: self.workspace.clone(),
+                inbox: row.id,
+            });
         }
         Ok(())
     }
@@ -445,32 +527,62 @@ impl Drive {
     /// After a pause is durable its connections are looked up once more, in a later transaction: a sign-in that came in between is not lost.
     async fn look_again(&mut self) {
         for slot in std::mem::take(&mut self.asked) {
-            let Some(ask) = self.slot_ask(slot) else { continue };
+            let Some(ask) = self.slot_ask(slot) else {
+                continue;
+            };
             if let Some(Resolution::Bound(_)) = self.look_up(&ask).await {
                 let inbox = InboxRow {
                     id: InboxId::from_bits(system::new_bits()),
                     run: self.id.clone(),
-                    message: InboxMessage::SignedIn { slot: ask.slot.clone() },
+                    message: InboxMessage::SignedIn {
+                        slot: ask.slot.clone(),
+                    },
                     at: system::now(),
                 };
-                let op = Op::PutInbox { workspace: self.workspace.clone(), inbox };
+                let op = Op::PutInbox {
+                    workspace: self.workspace.clone(),
+                    inbox,
+                };
                 // If this is refused, the run has ended; if the store is away, the sweep finds it.
-                let _ = self.inner.store.commit(Commit { ops: vec![op], audit: Vec::new() }).await;
+                let _ = self
+                    .inner
+                    .store
+                    .commit(Commit {
+                        ops: vec![op],
+                        audit: Vec::new(),
+                    })
+                    .await;
             }
         }
     }
 
     async fn finish(&mut self) -> Result<(), Stop> {
-        let asked = self.run.slots.iter().any(|slot| matches!(slot, SlotState::Asked { .. } | SlotState::Expired));
+        let asked = self
+            .run
+            .slots
+            .iter()
+            .any(|slot| matches!(slot, SlotState::Asked { .. } | SlotState::Expired));
         if asked {
-            self.ops.push(Op::CloseSignIns { workspace: self.workspace.clone(), run: self.id.clone(), slot: None });
+            self.ops.push(Op::CloseSignIns {
+                workspace: self.workspace.clone(),
+                run: self.id.clone(),
+                slot: None,
+            });
         }
         self.write(true).await?;
-        let only_this_run = |slot: &actas_core::flow::Slot| {
-            matches!(&slot.kind, SlotKind::Dynamic(dynamic) if dynamic.keep == actas_core::flow::Keep::Run)
-        };
-        if self.version.plan.slots.iter().any(|slot| only_this_run(&slot.slot))
-            && let Err(error) = self.inner.hands.connections.end_of_run(&self.workspace, &self.id).await
+        let only_this_run = |slot: &actas_core::flow::Slot| matches!(&slot.kind, SlotKind::Dynamic(dynamic) if dynamic.keep == actas_core::flow::Keep::Run);
+        if self
+            .version
+            .plan
+            .slots
+            .iter()
+            .any(|slot| only_this_run(&slot.slot))
+            && let Err(error) = self
+                .inner
+                .hands
+                .connections
+                .end_of_run(&self.workspace, &self.id)
+                .await
         {
             tracing::warn!(run = %self.id, "connections kept for this run alone are not erased yet: {error}");
         }
@@ -485,7 +597,10 @@ impl Drive {
     }
 
     fn created(&self) -> &Created {
-        self.run.created.as_deref().expect("a held run has begun: its first event is applied before it is driven")
+        self.run
+            .created
+            .as_deref()
+            .expect("a held run has begun: its first event is applied before it is driven")
     }
 
     /// Makes durable what is pending: journal row, run row, audit records and whatever goes with them, in one commit.
@@ -497,17 +612,33 @@ impl Drive {
         let mut audit = Vec::new();
         if self.pending.is_empty() {
             if release {
-                ops.push(Op::Release { workspace: self.workspace.clone(), run: self.id.clone(), epoch: self.epoch });
+                ops.push(Op::Release {
+                    workspace: self.workspace.clone(),
+                    run: self.id.clone(),
+                    epoch: self.epoch,
+                });
             }
         } else {
             let events = std::mem::take(&mut self.pending);
             let origin = self.birth.as_ref().map(|birth| &birth.origin);
-            audit.extend(events.iter().filter_map(|event| audit_of(&self.workspace, self.created(), origin, event)));
+            audit.extend(
+                events
+                    .iter()
+                    .filter_map(|event| audit_of(&self.workspace, self.created(), origin, event)),
+            );
             let journal = journal_row(&self.id, self.seq + 1, events, now);
             let state = self.run.state_name(now).to_owned();
-            let due_at = if ended.is_some() { None } else { self.run.next_due() };
+            let due_at = if ended.is_some() {
+                None
+            } else {
+                self.run.next_due()
+            };
             let first = match self.birth.take() {
-                Some(birth) => Op::AddRun { run: self.row(state, due_at, release, now), journal, idempotency: birth.idempotency },
+                Some(birth) => Op::AddRun {
+                    run: self.row(state, due_at, release, now),
+                    journal,
+                    idempotency: birth.idempotency,
+                },
                 None => Op::Append {
                     workspace: self.workspace.clone(),
                     epoch: self.epoch,
@@ -556,10 +687,16 @@ impl Drive {
         loop {
             let why = match self.inner.store.commit(commit.clone()).await {
                 Ok(()) => return Ok(()),
-                Err(CommitError::Conflict { op, why }) if creating => return Err(Stop::Never(format!("{op}: {why}"))),
-                Err(CommitError::Conflict { op, why }) => return Err(Stop::Fenced(format!("{op}: {why}"))),
+                Err(CommitError::Conflict { op, why }) if creating => {
+                    return Err(Stop::Never(format!("{op}: {why}")));
+                }
+                Err(CommitError::Conflict { op, why }) => {
+                    return Err(Stop::Fenced(format!("{op}: {why}")));
+                }
                 Err(CommitError::Unknown) if self.is_written().await => return Ok(()),
-                Err(error @ (CommitError::Busy | CommitError::Unavailable(_))) if creating => return Err(Stop::Never(error.to_string())),
+                Err(error @ (CommitError::Busy | CommitError::Unavailable(_))) if creating => {
+                    return Err(Stop::Never(error.to_string()));
+                }
                 Err(error) => error,
             };
             tracing::warn!(run = %self.id, "commit is tried again: {why}");
@@ -571,7 +708,13 @@ impl Drive {
     /// After a commit whose fate is not known: it is there if its journal row is, for nobody else writes under our epoch.
     async fn is_written(&self) -> bool {
         loop {
-            match self.inner.store.reader(&self.workspace).journal(&self.id).await {
+            match self
+                .inner
+                .store
+                .reader(&self.workspace)
+                .journal(&self.id)
+                .await
+            {
                 Ok(rows) => return rows.last().is_some_and(|row| row.seq >= self.seq),
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
@@ -581,11 +724,13 @@ impl Drive {
     /// Tells those who wait for it, and those who watch it.
     fn tell(&self) {
         if self.progress.receiver_count() > 0 {
-            self.progress.send_replace(if ended_at(&self.run).is_some() || self.run.needs_person() {
-                Progressed::Settled(Arc::new(self.run.clone()))
-            } else {
-                Progressed::Durable
-            });
+            self.progress.send_replace(
+                if ended_at(&self.run).is_some() || self.run.needs_person() {
+                    Progressed::Settled(Arc::new(self.run.clone()))
+                } else {
+                    Progressed::Durable
+                },
+            );
         }
         self.inner.changes.moved(&self.id);
     }

@@ -1,5 +1,6 @@
 //! One attempt of one step: from its input to an outcome. Knows nothing of journals; it may be dropped at any await.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use actas_core::app::{Call, Effect, Manifest, Module, Natives, Performance, Prog
 use actas_core::run::{AskReason, Bound};
 use actas_core::{ErrorKind, StepError, Time};
 use actas_egress::{CallLimits, Egress};
+use futures::FutureExt;
 use serde_json::Value;
 
 /// The longest an attempt takes when its step says nothing.
@@ -67,7 +69,10 @@ pub struct Failure {
 
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Self {
-        Self { error, sign_in: None }
+        Self {
+            error,
+            sign_in: None,
+        }
     }
 }
 
@@ -75,14 +80,24 @@ impl From<UseError> for Failure {
     fn from(error: UseError) -> Self {
         match error {
             UseError::SignIn(reason) => Self {
-                error: StepError::new(ErrorKind::SignInNeeded, format!("the account has to sign in again ({})", reason.as_str())),
+                error: StepError::new(
+                    ErrorKind::SignInNeeded,
+                    format!("the account has to sign in again ({})", reason.as_str()),
+                ),
                 sign_in: Some(reason),
             },
-            UseError::NotTheirs => StepError::new(ErrorKind::PermissionDenied, "the connection belongs to somebody else")
-                .with_code("not_theirs")
-                .into(),
+            UseError::NotTheirs => StepError::new(
+                ErrorKind::PermissionDenied,
+                "the connection belongs to somebody else",
+            )
+            .with_code("not_theirs")
+            .into(),
             UseError::Unavailable(error) => error.into(),
-            other => StepError::new(ErrorKind::Unavailable, format!("the connection cannot be read: {other}")).into(),
+            other => StepError::new(
+                ErrorKind::Unavailable,
+                format!("the connection cannot be read: {other}"),
+            )
+            .into(),
         }
     }
 }
@@ -105,28 +120,72 @@ impl Hands {
         let (step, number, started_at) = (attempt.step, attempt.attempt, attempt.started_at);
         let bound = attempt.through.as_ref().map(|(bound, _)| bound.clone());
         let effect = attempt.effect;
-        let result = match tokio::time::timeout(limit, self.converse(attempt, limit)).await {
-            Ok(result) => result,
-            Err(_) if effect == Effect::AtMostOnce => Err(unknown_outcome("it did not answer in time").into()),
-            Err(_) => Err(StepError::new(ErrorKind::Timeout, format!("no answer within {} s", limit.as_secs_f64())).into()),
+        // A panic in a module is that step's failure: without an outcome the run would be claimed and panic for ever.
+        let conversation = AssertUnwindSafe(self.converse(attempt, limit)).catch_unwind();
+        let result = match tokio::time::timeout(limit, conversation).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(StepError::new(
+                ErrorKind::Internal,
+                "the module broke down; this is a fault in it",
+            )
+            .with_code("panic")
+            .into()),
+            Err(_) if effect == Effect::AtMostOnce => {
+                Err(unknown_outcome("it did not answer in time").into())
+            }
+            Err(_) => Err(StepError::new(
+                ErrorKind::Timeout,
+                format!("no answer within {} s", limit.as_secs_f64()),
+            )
+            .into()),
         };
-        Outcome { step, attempt: number, started_at, bound, result }
+        Outcome {
+            step,
+            attempt: number,
+            started_at,
+            bound,
+            result,
+        }
     }
 
-    async fn converse(&self, attempt: Attempt, limit: Duration) -> Result<(Value, Option<RecordRef>), Failure> {
-        let Attempt { manifest, module, input, key, effect, through, .. } = attempt;
+    async fn converse(
+        &self,
+        attempt: Attempt,
+        limit: Duration,
+    ) -> Result<(Value, Option<RecordRef>), Failure> {
+        let Attempt {
+            manifest,
+            module,
+            input,
+            key,
+            effect,
+            through,
+            ..
+        } = attempt;
         let mut usable = match &through {
             Some((_, permit)) => Some(self.connections.credential(permit).await?),
             None => None,
         };
-        let facts = usable.as_ref().map_or(Value::Null, |usable| usable.facts.clone());
-        let (mut performance, mut progress) = Performance::start(&manifest, &module, &self.natives, input, facts, &key)?;
+        let facts = usable
+            .as_ref()
+            .map_or(Value::Null, |usable| usable.facts.clone());
+        let (mut performance, mut progress) =
+            Performance::start(&manifest, &module, &self.natives, input, facts, &key)?;
         loop {
             let call = match progress {
                 Progress::Done { output, record } => return Ok((output, record)),
                 Progress::Call(call) => call,
             };
-            progress = self.exchange(&mut performance, &call, &mut usable, through.as_ref().map(|(_, permit)| permit), effect, limit).await?;
+            progress = self
+                .exchange(
+                    &mut performance,
+                    &call,
+                    &mut usable,
+                    through.as_ref().map(|(_, permit)| permit),
+                    effect,
+                    limit,
+                )
+                .await?;
         }
     }
 
@@ -141,7 +200,10 @@ impl Hands {
         effect: Effect,
         limit: Duration,
     ) -> Result<Progress, Failure> {
-        let limits = CallLimits { timeout: limit, max_body: MAX_BODY };
+        let limits = CallLimits {
+            timeout: limit,
+            max_body: MAX_BODY,
+        };
         loop {
             let credential = usable.as_ref().map(|usable| &usable.credential);
             let response = match self.egress.send(call, credential, &limits).await {
@@ -165,7 +227,10 @@ impl Hands {
 
 /// The error of an `at_most_once` step whose answer was lost: nobody knows, so nobody repeats it.
 fn unknown_outcome(why: &str) -> StepError {
-    StepError::new(ErrorKind::Internal, format!("it may or may not have happened: {why}"))
-        .with_code("interrupted")
-        .with_help("look in the app whether it happened; it is never repeated by itself")
+    StepError::new(
+        ErrorKind::Internal,
+        format!("it may or may not have happened: {why}"),
+    )
+    .with_code("interrupted")
+    .with_help("look in the app whether it happened; it is never repeated by itself")
 }

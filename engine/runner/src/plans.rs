@@ -61,7 +61,12 @@ pub struct Plans {
 impl Plans {
     /// A version, compiled now or before. Versions never change, so what is in memory is right; ids cannot be guessed into another workspace,
     /// because a version is only ever reached through a run or a flow of its own workspace.
-    pub async fn version(&self, store: &Store, workspace: &WorkspaceId, id: &VersionId) -> Result<Arc<Version>, LoadError> {
+    pub async fn version(
+        &self,
+        store: &Store,
+        workspace: &WorkspaceId,
+        id: &VersionId,
+    ) -> Result<Arc<Version>, LoadError> {
         if let Some(version) = lock(&self.versions).get(id) {
             return Ok(version.clone());
         }
@@ -74,33 +79,69 @@ impl Plans {
         Ok(version)
     }
 
-    async fn load(&self, store: &Store, workspace: &WorkspaceId, id: &VersionId) -> Result<Version, LoadError> {
+    async fn load(
+        &self,
+        store: &Store,
+        workspace: &WorkspaceId,
+        id: &VersionId,
+    ) -> Result<Version, LoadError> {
         let reader = store.reader(workspace);
-        let row = reader.version(id).await?.ok_or_else(|| LoadError::NoVersion(id.clone()))?;
-        let unusable = |why: String| LoadError::Unusable { version: id.clone(), why };
-        let flow: Flow = serde_json::from_str(&row.document).map_err(|e| unusable(e.to_string()))?;
-        let bindings: Bindings = serde_json::from_str(&row.bindings).map_err(|e| unusable(e.to_string()))?;
-        let digests: BTreeMap<AppName, String> = serde_json::from_str(&row.manifests).map_err(|e| unusable(e.to_string()))?;
+        let row = reader
+            .version(id)
+            .await?
+            .ok_or_else(|| LoadError::NoVersion(id.clone()))?;
+        let unusable = |why: String| LoadError::Unusable {
+            version: id.clone(),
+            why,
+        };
+        let flow: Flow =
+            serde_json::from_str(&row.document).map_err(|e| unusable(e.to_string()))?;
+        let bindings: Bindings =
+            serde_json::from_str(&row.bindings).map_err(|e| unusable(e.to_string()))?;
+        let digests: BTreeMap<AppName, String> =
+            serde_json::from_str(&row.manifests).map_err(|e| unusable(e.to_string()))?;
         let mut manifests = Vec::with_capacity(digests.len());
         for digest in digests.values() {
-            manifests.push(self.manifest(store, workspace, digest).await?.ok_or_else(|| unusable(format!("manifest {digest} is not stored")))?);
+            manifests.push(
+                self.manifest(store, workspace, digest)
+                    .await?
+                    .ok_or_else(|| unusable(format!("manifest {digest} is not stored")))?,
+            );
         }
         let apps = Apps::new(manifests);
         let plan = Plan::compile(&flow, &apps).map_err(|faults| {
-            unusable(faults.first().map_or_else(|| "it does not compile".to_owned(), |fault| fault.message.clone()))
+            unusable(faults.first().map_or_else(
+                || "it does not compile".to_owned(),
+                |fault| fault.message.clone(),
+            ))
         })?;
-        Ok(Version { row, plan: Arc::new(plan), apps, bindings })
+        Ok(Version {
+            row,
+            plan: Arc::new(plan),
+            apps,
+            bindings,
+        })
     }
 
-    async fn manifest(&self, store: &Store, workspace: &WorkspaceId, digest: &str) -> Result<Option<Arc<Manifest>>, LoadError> {
+    async fn manifest(
+        &self,
+        store: &Store,
+        workspace: &WorkspaceId,
+        digest: &str,
+    ) -> Result<Option<Arc<Manifest>>, LoadError> {
         if let Some(manifest) = lock(&self.manifests).get(digest) {
             return Ok(Some(manifest.clone()));
         }
-        let Some(row) = store.reader(workspace).manifest(digest).await? else { return Ok(None) };
-        let manifest = Manifest::from_document(&row.document).map_err(|faults| ReadError::Corrupt {
-            what: format!("manifest {digest}"),
-            why: faults.first().map_or_else(String::new, |fault| fault.message.clone()),
-        })?;
+        let Some(row) = store.reader(workspace).manifest(digest).await? else {
+            return Ok(None);
+        };
+        let manifest =
+            Manifest::from_document(&row.document).map_err(|faults| ReadError::Corrupt {
+                what: format!("manifest {digest}"),
+                why: faults
+                    .first()
+                    .map_or_else(String::new, |fault| fault.message.clone()),
+            })?;
         let manifest = Arc::new(manifest);
         lock(&self.manifests).insert(digest.to_owned(), manifest.clone());
         Ok(Some(manifest))

@@ -21,11 +21,23 @@ pub struct Origin {
 pub fn journal_row(run: &RunId, seq: i64, events: Vec<Event>, at: Time) -> JournalRow {
     let kind = events.last().map_or("", Event::name).to_owned();
     let body = serde_json::to_string(&JournalBody { events }).unwrap_or_default();
-    JournalRow { run: run.clone(), seq, kind, v: EVENT_VERSION, at, body }
+    JournalRow {
+        run: run.clone(),
+        seq,
+        kind,
+        v: EVENT_VERSION,
+        at,
+        body,
+    }
 }
 
 /// The audit record an event deserves: runs created and ended, people asked, each step done through a connection; not pure steps.
-pub fn audit_of(workspace: &WorkspaceId, created: &Created, origin: Option<&Origin>, event: &Event) -> Option<audit::Draft> {
+pub fn audit_of(
+    workspace: &WorkspaceId,
+    created: &Created,
+    origin: Option<&Origin>,
+    event: &Event,
+) -> Option<audit::Draft> {
     let mut draft = base(workspace, created, event.at());
     match event {
         Event::RunCreated(_) => {
@@ -35,20 +47,40 @@ pub fn audit_of(workspace: &WorkspaceId, created: &Created, origin: Option<&Orig
             draft.agent.clone_from(&origin.agent);
             draft.action = "run.created".into();
         }
-        Event::StepSucceeded { step, acted_as: Some(acted_as), .. } => {
+        Event::StepSucceeded {
+            step,
+            acted_as: Some(acted_as),
+            ..
+        } => {
             draft.action = "step.succeeded".into();
             draft.step = Some(step.to_string());
             through(&mut draft, acted_as);
         }
-        Event::StepFailed { step, acted_as: Some(acted_as), error, retry_at: None, .. } => {
+        Event::StepFailed {
+            step,
+            acted_as: Some(acted_as),
+            error,
+            retry_at: None,
+            ..
+        } => {
             draft.action = "step.failed".into();
             draft.step = Some(step.to_string());
             through(&mut draft, acted_as);
             failed(&mut draft, error);
         }
-        Event::SlotAsked { slot, sign_in, person, reason, .. } => {
+        Event::SlotAsked {
+            slot,
+            sign_in,
+            person,
+            reason,
+            ..
+        } => {
             draft.action = "sign_in.asked".into();
-            draft.object = Object { kind: "sign_in".into(), id: sign_in.to_string(), version: Some(slot.to_string()) };
+            draft.object = Object {
+                kind: "sign_in".into(),
+                id: sign_in.to_string(),
+                version: Some(slot.to_string()),
+            };
             draft.reason = Some(reason.as_str().into());
             debug_assert_eq!(person, &created.invoker.id);
         }
@@ -86,7 +118,14 @@ pub fn audit_of(workspace: &WorkspaceId, created: &Created, origin: Option<&Orig
 }
 
 /// The record of somebody cancelling, written with the inbox row: the act is theirs, not the run's.
-pub fn cancel_asked(workspace: &WorkspaceId, run: &RunId, by: &UserId, actor: Actor, entry: String, at: Time) -> audit::Draft {
+pub fn cancel_asked(
+    workspace: &WorkspaceId,
+    run: &RunId,
+    by: &UserId,
+    actor: Actor,
+    entry: String,
+    at: Time,
+) -> audit::Draft {
     audit::Draft {
         workspace: workspace.clone(),
         at,
@@ -101,7 +140,11 @@ pub fn cancel_asked(workspace: &WorkspaceId, run: &RunId, by: &UserId, actor: Ac
         record: None,
         entry,
         action: "run.cancel_asked".into(),
-        object: Object { kind: "run".into(), id: run.to_string(), version: None },
+        object: Object {
+            kind: "run".into(),
+            id: run.to_string(),
+            version: None,
+        },
         flow: None,
         run: Some(run.clone()),
         step: None,
@@ -127,7 +170,11 @@ fn base(workspace: &WorkspaceId, created: &Created, at: Time) -> audit::Draft {
         object: Object {
             kind: "run".into(),
             id: created.run.to_string(),
-            version: Some(created.number.map_or_else(|| created.digest.clone(), |number| number.to_string())),
+            version: Some(
+                created
+                    .number
+                    .map_or_else(|| created.digest.clone(), |number| number.to_string()),
+            ),
         },
         flow: Some(created.flow_name.to_string()),
         run: Some(created.run.clone()),
@@ -143,10 +190,18 @@ fn through(draft: &mut audit::Draft, acted_as: &ActedAs) {
     draft.connection = Some(acted_as.connection.clone());
     draft.account = Some(acted_as.account.clone());
     draft.rule = Some(acted_as.rule);
-    draft.record = acted_as.record.as_ref().map(|record| (record.kind.clone(), record.id.clone()));
+    draft.record = acted_as
+        .record
+        .as_ref()
+        .map(|record| (record.kind.clone(), record.id.clone()));
 }
 
 fn failed(draft: &mut audit::Draft, error: &StepError) {
     draft.outcome = "failed".into();
-    draft.reason = Some(error.code.clone().unwrap_or_else(|| error.kind.as_str().to_owned()));
+    draft.reason = Some(
+        error
+            .code
+            .clone()
+            .unwrap_or_else(|| error.kind.as_str().to_owned()),
+    );
 }

@@ -135,8 +135,19 @@ impl Inner {
     /// Notes that this process holds a run.
     pub fn hold(&self, run: &RunId, epoch: i64) -> (watch::Sender<Progressed>, mpsc::Receiver<()>) {
         let (nudge, nudged) = mpsc::channel(1);
-        let (progress, seen) = watch::channel(if epoch == 1 { Progressed::Born } else { Progressed::Durable });
-        self.held().insert(run.clone(), Held { epoch, nudge, progress: seen });
+        let (progress, seen) = watch::channel(if epoch == 1 {
+            Progressed::Born
+        } else {
+            Progressed::Durable
+        });
+        self.held().insert(
+            run.clone(),
+            Held {
+                epoch,
+                nudge,
+                progress: seen,
+            },
+        );
         (progress, nudged)
     }
 
@@ -187,11 +198,23 @@ impl Inner {
 
 impl Runner {
     /// Starts performing: claims what can move, renews leases, hands on what comes in.
-    pub fn start(store: Store, connections: Connections, egress: Egress, natives: Natives, config: RunnerConfig) -> Self {
-        let woken = Arc::new(Semaphore::new(usize::try_from(config.woken_at_once).unwrap_or(usize::MAX >> 4)));
+    pub fn start(
+        store: Store,
+        connections: Connections,
+        egress: Egress,
+        natives: Natives,
+        config: RunnerConfig,
+    ) -> Self {
+        let woken = Arc::new(Semaphore::new(
+            usize::try_from(config.woken_at_once).unwrap_or(usize::MAX >> 4),
+        ));
         let inner = Arc::new(Inner {
             store,
-            hands: Hands { connections, egress, natives },
+            hands: Hands {
+                connections,
+                egress,
+                natives,
+            },
             config,
             plans: Plans::default(),
             changes: Changes::default(),
@@ -225,15 +248,31 @@ impl Runner {
             // Two requests with one key at once: one made the run, the other finds it.
             return self.made_before(&new, &version).await?.ok_or(error);
         }
-        Ok(Started { run, repeated: false })
+        Ok(Started {
+            run,
+            repeated: false,
+        })
     }
 
     /// The run that the same key made before, if its body was the same.
-    async fn made_before(&self, new: &NewRun, version: &Version) -> Result<Option<Started>, CreateError> {
-        let Some((key, digest)) = &new.idempotency else { return Ok(None) };
+    async fn made_before(
+        &self,
+        new: &NewRun,
+        version: &Version,
+    ) -> Result<Option<Started>, CreateError> {
+        let Some((key, digest)) = &new.idempotency else {
+            return Ok(None);
+        };
         let reader = self.inner.store.reader(&new.workspace);
-        match reader.idempotency(&new.invoker.id, &version.row.flow, key, system::now()).await.map_err(LoadError::from)? {
-            Some(row) if row.body_digest == *digest => Ok(Some(Started { run: row.run, repeated: true })),
+        match reader
+            .idempotency(&new.invoker.id, &version.row.flow, key, system::now())
+            .await
+            .map_err(LoadError::from)?
+        {
+            Some(row) if row.body_digest == *digest => Ok(Some(Started {
+                run: row.run,
+                repeated: true,
+            })),
             Some(_) => Err(CreateError::OtherBody),
             None => Ok(None),
         }
@@ -258,14 +297,17 @@ impl Runner {
             vars: Arc::default(),
             at,
         };
-        let idempotency = new.idempotency.as_ref().map(|(key, digest)| IdempotencyRow {
-            user: new.invoker.id.clone(),
-            flow: row.flow.clone(),
-            key: key.clone(),
-            body_digest: digest.clone(),
-            run: id.clone(),
-            expires_at: at.after(KEY_KEPT),
-        });
+        let idempotency = new
+            .idempotency
+            .as_ref()
+            .map(|(key, digest)| IdempotencyRow {
+                user: new.invoker.id.clone(),
+                flow: row.flow.clone(),
+                key: key.clone(),
+                body_digest: digest.clone(),
+                run: id.clone(),
+                expires_at: at.after(KEY_KEPT),
+            });
         let event = Event::RunCreated(Box::new(created));
         let mut run = Run::new(version.plan.clone());
         run.apply(&event).expect("a new run takes its first event");
@@ -279,7 +321,11 @@ impl Runner {
             epoch: 1,
             seq: 0,
             birth: Some(Birth {
-                origin: Origin { actor: new.actor.clone(), ip: new.ip.clone(), agent: new.agent.clone() },
+                origin: Origin {
+                    actor: new.actor.clone(),
+                    ip: new.ip.clone(),
+                    agent: new.agent.clone(),
+                },
                 idempotency,
             }),
             nudge,
@@ -299,9 +345,13 @@ impl Runner {
     /// # Errors
     /// If it was never created.
     pub async fn durable(&self, run: &RunId) -> Result<(), CreateError> {
-        let Some(mut progress) = self.progress_of(run) else { return Ok(()) };
+        let Some(mut progress) = self.progress_of(run) else {
+            return Ok(());
+        };
         // A closed channel is a run that was let go; it is durable unless it said otherwise last.
-        let _ = progress.wait_for(|progress| !matches!(progress, Progressed::Born)).await;
+        let _ = progress
+            .wait_for(|progress| !matches!(progress, Progressed::Born))
+            .await;
         match &*progress.borrow() {
             Progressed::Never(why) => Err(CreateError::Store(why.clone())),
             _ => Ok(()),
@@ -312,10 +362,17 @@ impl Runner {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn settled(&self, workspace: &WorkspaceId, run: &RunId, timeout: Duration) -> Result<Option<Run>, LoadError> {
+    pub async fn settled(
+        &self,
+        workspace: &WorkspaceId,
+        run: &RunId,
+        timeout: Duration,
+    ) -> Result<Option<Run>, LoadError> {
         let deadline = tokio::time::Instant::now() + timeout;
         if let Some(mut progress) = self.progress_of(run) {
-            let settled = progress.wait_for(|progress| matches!(progress, Progressed::Settled(_) | Progressed::Never(_)));
+            let settled = progress.wait_for(|progress| {
+                matches!(progress, Progressed::Settled(_) | Progressed::Never(_))
+            });
             match tokio::time::timeout_at(deadline, settled).await {
                 Ok(Ok(progress)) => {
                     return Ok(match &*progress {
@@ -330,7 +387,10 @@ impl Runner {
         let mut changes = self.changes(run);
         loop {
             let loaded = self.load(workspace, run).await?;
-            if loaded.as_ref().is_none_or(|run| matches!(run.phase, Phase::Ended { .. }) || run.needs_person()) {
+            if loaded
+                .as_ref()
+                .is_none_or(|run| matches!(run.phase, Phase::Ended { .. }) || run.needs_person())
+            {
                 return Ok(loaded);
             }
             match tokio::time::timeout_at(deadline, changes.changed()).await {
@@ -344,9 +404,15 @@ impl Runner {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn load(&self, workspace: &WorkspaceId, run: &RunId) -> Result<Option<Run>, LoadError> {
+    pub async fn load(
+        &self,
+        workspace: &WorkspaceId,
+        run: &RunId,
+    ) -> Result<Option<Run>, LoadError> {
         let reader = self.inner.store.reader(workspace);
-        let Some(row) = reader.run(run).await? else { return Ok(None) };
+        let Some(row) = reader.run(run).await? else {
+            return Ok(None);
+        };
         let version = self.version(workspace, &row.version).await?;
         let journal = reader.journal(run).await?;
         claim::fold(&version, &journal).map(Some)
@@ -361,9 +427,22 @@ impl Runner {
     ///
     /// # Errors
     /// See [`CancelError`].
-    pub async fn cancel(&self, workspace: &WorkspaceId, run: &RunId, by: &UserId, actor: audit::Actor, entry: String) -> Result<(), CancelError> {
+    pub async fn cancel(
+        &self,
+        workspace: &WorkspaceId,
+        run: &RunId,
+        by: &UserId,
+        actor: audit::Actor,
+        entry: String,
+    ) -> Result<(), CancelError> {
         let store = |error: String| CancelError::Store(error);
-        let row = self.inner.store.reader(workspace).run(run).await.map_err(|e| store(e.to_string()))?;
+        let row = self
+            .inner
+            .store
+            .reader(workspace)
+            .run(run)
+            .await
+            .map_err(|e| store(e.to_string()))?;
         let row = row.ok_or(CancelError::NotFound)?;
         if row.ended_at.is_some() {
             return Err(CancelError::Ended(row.state));
@@ -376,7 +455,10 @@ impl Runner {
             at,
         };
         let commit = Commit {
-            ops: vec![Op::PutInbox { workspace: workspace.clone(), inbox }],
+            ops: vec![Op::PutInbox {
+                workspace: workspace.clone(),
+                inbox,
+            }],
             audit: vec![cancel_asked(workspace, run, by, actor, entry, at)],
         };
         match self.inner.store.commit(commit).await {
@@ -390,8 +472,15 @@ impl Runner {
     ///
     /// # Errors
     /// If it is not there or cannot be run by this program.
-    pub async fn version(&self, workspace: &WorkspaceId, version: &VersionId) -> Result<Arc<Version>, LoadError> {
-        self.inner.plans.version(&self.inner.store, workspace, version).await
+    pub async fn version(
+        &self,
+        workspace: &WorkspaceId,
+        version: &VersionId,
+    ) -> Result<Arc<Version>, LoadError> {
+        self.inner
+            .plans
+            .version(&self.inner.store, workspace, version)
+            .await
     }
 
     /// Stops gracefully: nothing new begins, what is under way may finish within the time. What is left is claimed by whoever comes next.

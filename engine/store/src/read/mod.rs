@@ -3,8 +3,8 @@
 mod audit;
 mod connections;
 mod flows;
-mod people;
 mod overlooked;
+mod people;
 mod runs;
 
 use actas_core::Time;
