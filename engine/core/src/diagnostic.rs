@@ -4,7 +4,7 @@ use serde::Serialize;
 
 mod render;
 
-pub(crate) use render::is_reordering;
+pub(crate) use render::{PASTED_SECRET, is_reordering};
 pub use render::{render, summary};
 
 /// Whether a fault stops publishing.

@@ -1,9 +1,13 @@
 //! Diagnostics as a person reads them: place, fault, the line with a mark under it, what to do. Text of the file is shown with its
 //! control characters replaced, so that a file cannot write to a terminal.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
+
+/// The fault whose place is never shown as it is.
+pub(crate) const PASTED_SECRET: &str = "pasted_secret";
 
 /// The longest piece of a source line that is shown, in characters.
 const WIDTH: usize = 140;
@@ -34,7 +38,15 @@ const COLOUR: Style = Style {
 /// All diagnostics of one file, each as `file:line:column: error[code]: message`, the source line, a mark and the help.
 pub fn render(file: &str, text: &str, diagnostics: &[Diagnostic], colour: bool) -> String {
     let style = if colour { &COLOUR } else { &PLAIN };
-    let lines: Vec<&str> = text.lines().collect();
+    let mut lines: Vec<Cow<'_, str>> = text.lines().map(Cow::Borrowed).collect();
+    for secret in diagnostics.iter().filter(|d| d.code == PASTED_SECRET) {
+        let line = usize::try_from(secret.span.line)
+            .ok()
+            .and_then(|n| lines.get_mut(n.wrapping_sub(1)));
+        if let Some(line) = line {
+            *line = Cow::Owned(masked(line, secret.span));
+        }
+    }
     let mut out = String::new();
     for diagnostic in diagnostics {
         if !out.is_empty() {
@@ -63,7 +75,13 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
     .join(", ")
 }
 
-fn one(out: &mut String, file: &str, lines: &[&str], diagnostic: &Diagnostic, style: &Style) {
+fn one(
+    out: &mut String,
+    file: &str,
+    lines: &[Cow<'_, str>],
+    diagnostic: &Diagnostic,
+    style: &Style,
+) {
     let Span { line, column, .. } = diagnostic.span;
     let (tone, name) = match diagnostic.severity {
         Severity::Error => (style.error, "error"),
@@ -131,6 +149,16 @@ fn one(out: &mut String, file: &str, lines: &[&str], diagnostic: &Diagnostic, st
             let _ = writeln!(out, "{quiet}{:>gutter$} ={off} {word} {}", "", clean(help));
         }
     }
+}
+
+/// A line with a piece made unreadable.
+fn masked(line: &str, span: Span) -> String {
+    let from = usize::try_from(span.column).unwrap_or(1).saturating_sub(1);
+    let until = from.saturating_add(usize::try_from(span.length).unwrap_or(usize::MAX));
+    line.chars()
+        .enumerate()
+        .map(|(n, c)| if (from..until).contains(&n) { '*' } else { c })
+        .collect()
 }
 
 /// The piece of a line to show, the characters before the mark, and the mark's length.

@@ -118,13 +118,17 @@ impl Template {
     /// # Errors
     /// Every fault, with the JSON pointer of the text it is in.
     pub fn compile(source: &Value) -> Result<Self, Vec<(String, ExprFault)>> {
+        match Self::compile_what_is_good(source) {
+            (template, faults) if faults.is_empty() => Ok(template),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// Compiles what can be compiled, so that the rest can still be checked, and gives every fault.
+    pub(crate) fn compile_what_is_good(source: &Value) -> (Self, Vec<(String, ExprFault)>) {
         let mut faults = Vec::new();
         let parts = compile(source, &mut String::new(), &mut faults);
-        if faults.is_empty() {
-            Ok(Self { parts })
-        } else {
-            Err(faults)
-        }
+        (Self { parts }, faults)
     }
 
     /// What it looks at.

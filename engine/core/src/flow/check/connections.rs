@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::flow::check::Check;
 use crate::flow::shape::not_yet;
 use crate::flow::{SlotKind, Step};
-use crate::yaml::{Data, Node};
+use crate::yaml::Node;
 
 /// What starts a flow, also where this version cannot run it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Check<'_> {
             .collect();
         match found.as_slice() {
             [] => {
-                if node.as_map().is_some_and(<[_]>::is_empty) || node.data == Data::Null {
+                if node.as_map().is_some_and(<[_]>::is_empty) {
                     self.faults.push(
                         Diagnostic::error(
                             "missing_key",

@@ -7,20 +7,28 @@ use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::expr::{Reference, TextKind, text_kind};
 use crate::flow::check::{Check, Schemas};
 use crate::schema::{self, Misfit, MisfitKind, Schema};
-use crate::yaml::Node;
 
 impl Check<'_> {
     /// Each input is a JSON Schema, and its default fits it.
     pub(super) fn check_inputs(&mut self) {
         for (name, input) in &self.flow.inputs {
             let span = self.places.key(&["inputs", name]);
+            if let Some(Value::String(written)) = input.schema.get("type")
+                && !TYPES.contains(&written.as_str())
+            {
+                self.faults.push(
+                    Diagnostic::error(
+                        "bad_schema",
+                        self.places.at(&["inputs", name, "type"]),
+                        format!("there is no type `{written}`"),
+                    )
+                    .with_help_if(did_you_mean(written, TYPES)),
+                );
+                continue;
+            }
             let compiled = match Schema::compile(&input.schema) {
                 Ok(compiled) => compiled,
                 Err(why) => {
-                    let span = self
-                        .places
-                        .node(&["inputs", name])
-                        .map_or(span, |node| type_place(node).span);
                     self.faults.push(
                         Diagnostic::error(
                             "bad_schema",
@@ -213,9 +221,10 @@ impl Check<'_> {
     }
 }
 
-fn type_place(node: &Node) -> &Node {
-    node.get("type").unwrap_or(node)
-}
+/// The types of JSON Schema.
+const TYPES: [&str; 7] = [
+    "string", "number", "integer", "boolean", "array", "object", "null",
+];
 
 /// The title of a missing field, if its schema has one.
 fn describe(schema: &Value, dotted: &str, name: &str) -> Option<String> {

@@ -181,13 +181,12 @@ impl Check<'_> {
         } else {
             step.with.clone()
         };
-        checked.with = self.template(&["steps", id, "with"], &with);
-        if let Some(template) = &checked.with {
-            let found = template.references_with_places();
-            checked
-                .needs
-                .extend(self.references(&["steps", id, "with"], &found, Some(id)));
-        }
+        let (template, good) = self.template(&["steps", id, "with"], &with);
+        let found = template.references_with_places();
+        checked
+            .needs
+            .extend(self.references(&["steps", id, "with"], &found, Some(id)));
+        checked.with = good.then_some(template);
         if let Some(written) = &step.condition {
             match Condition::compile(written) {
                 Ok(condition) => {
@@ -217,25 +216,21 @@ impl Check<'_> {
     fn outputs(&mut self) -> Vec<(String, Template)> {
         let mut outputs = Vec::new();
         for (name, value) in &self.flow.outputs {
-            if let Some(template) = self.template(&["outputs", name], value) {
-                let found = template.references_with_places();
-                self.references(&["outputs", name], &found, None);
-                outputs.push((name.clone(), template));
-            }
+            let (template, _) = self.template(&["outputs", name], value);
+            let found = template.references_with_places();
+            self.references(&["outputs", name], &found, None);
+            outputs.push((name.clone(), template));
         }
         outputs
     }
 
-    fn template(&mut self, path: &[&str], value: &Value) -> Option<Template> {
-        match Template::compile(value) {
-            Ok(template) => Some(template),
-            Err(faults) => {
-                for (pointer, fault) in faults {
-                    self.expression_fault(path, &pointer, &fault);
-                }
-                None
-            }
+    /// What could be compiled, and whether that is all.
+    fn template(&mut self, path: &[&str], value: &Value) -> (Template, bool) {
+        let (template, faults) = Template::compile_what_is_good(value);
+        for (pointer, fault) in &faults {
+            self.expression_fault(path, pointer, fault);
         }
+        (template, faults.is_empty())
     }
 
     fn expression_fault(&mut self, path: &[&str], pointer: &str, fault: &ExprFault) {

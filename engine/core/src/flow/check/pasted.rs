@@ -1,6 +1,6 @@
 //! Secrets pasted into a flow: a flow is stored, shown and exported, so none may stand in it.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, PASTED_SECRET};
 use crate::expr::{TextKind, text_kind};
 use crate::flow::check::Check;
 use crate::yaml::{Data, Node};
@@ -58,7 +58,7 @@ impl Check<'_> {
         walk(root, None, false, &mut found);
         for node in found {
             self.faults.push(
-                Diagnostic::error("pasted_secret", node.span, "this looks like a secret, and flows are stored and shown")
+                Diagnostic::error(PASTED_SECRET, node.span, "this looks like a secret, and flows are stored and shown")
                     .with_help("take it out and withdraw it where it came from; credentials come in through `connections`, never through the file"),
             );
         }

@@ -1,7 +1,10 @@
 //! Flows as text in, faults or plans out.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod drafts;
+mod faults;
 mod files;
+mod plans;
 
 use std::sync::Arc;
 
