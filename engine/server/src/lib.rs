@@ -1,1 +1,32 @@
-//! The only crate that knows axum.
+//! The only crate that knows axum: the HTTP API, login and sessions, the pages people see, and publishing.
+//!
+//! [`Server::start`] opens the engine's parts and listens. Every request goes through the table in [`routes`] and the gate in front of
+//! it; handlers live in [`api`] (JSON) and [`pages`] (HTML) and share what [`publish`] and [`drafts`] do. Nothing here performs a step,
+//! sees a secret of an app, or speaks SQL.
+
+pub mod access;
+pub mod accounts;
+pub mod api;
+pub mod app;
+pub mod call;
+pub mod context;
+pub mod difference;
+pub mod drafts;
+pub mod export;
+pub mod gate;
+pub mod listen;
+pub mod origin;
+pub mod pages;
+pub mod password;
+pub mod problem;
+pub mod publish;
+pub mod rate;
+pub mod refusals;
+pub mod routes;
+pub mod secrets;
+pub mod server;
+pub mod start;
+pub mod target;
+pub mod terminal;
+
+pub use server::{Server, ServerConfig, StartError};

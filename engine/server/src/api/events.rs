@@ -1,0 +1,77 @@
+//! Server-sent events: the run's document at every change, until it ends. What is private to another person is left out, as everywhere.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actas_core::ids::RunId;
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::stream;
+use serde_json::Value;
+
+use crate::api::run_of;
+use crate::call::Call;
+use crate::context::Context;
+use crate::routes::Answer;
+use crate::start;
+
+/// Between two looks at a run that says nothing.
+const LOOK: Duration = Duration::from_secs(15);
+
+struct Watch {
+    cx: Context,
+    run: RunId,
+    changes: tokio::sync::watch::Receiver<u64>,
+    last: Option<Value>,
+    over: bool,
+}
+
+/// `GET /runs/{run}/events`
+pub async fn stream(cx: Context, call: Call) -> Answer {
+    let row = run_of(&cx, &call).await?;
+    let watch = Watch {
+        changes: cx.app.runner.changes(&row.id),
+        cx,
+        run: row.id,
+        last: None,
+        over: false,
+    };
+    let events = stream::unfold(watch, |mut watch| async move {
+        let event = watch.next().await?;
+        Some((Ok::<_, Infallible>(event), watch))
+    });
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(LOOK))
+        .into_response())
+}
+
+impl Watch {
+    /// The next document that differs from the last one.
+    async fn next(&mut self) -> Option<Event> {
+        let stopping = self.cx.app.stopping.clone();
+        while !self.over {
+            self.changes.mark_unchanged();
+            if let Ok(run) = start::load(&self.cx, &self.run).await {
+                let document = start::view(&self.cx, &run).0;
+                self.over = matches!(
+                    document["state"].as_str(),
+                    Some("succeeded" | "failed" | "cancelled")
+                );
+                if self.last.as_ref() != Some(&document) {
+                    let event = Event::default().event("run").data(document.to_string());
+                    self.last = Some(document);
+                    return Some(event);
+                }
+            }
+            tokio::select! {
+                () = stopping.cancelled() => return None,
+                changed = self.changes.changed() => if changed.is_err() {
+                    // Nobody tells any more: look now and then.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        None
+    }
+}

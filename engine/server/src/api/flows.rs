@@ -1,0 +1,204 @@
+//! Flows: lists, their state, who may run them, which accounts they need, and checking a text. Drafts and versions stand in files of their own.
+
+use actas_connections::Resolution;
+use actas_core::diagnostic::Diagnostic;
+use actas_core::flow::parse;
+use actas_store::{Commit, FlowRow, Op};
+use axum::http::header;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::access::{Privilege, ROLES, on_run_list};
+use crate::accounts;
+use crate::api::{flow_of, ok};
+use crate::call::Call;
+use crate::context::{Context, Fill};
+use crate::problem::Problem;
+use crate::routes::Answer;
+
+/// A flow as lists show it.
+pub fn view(cx: &Context, flow: &FlowRow) -> Value {
+    json!({
+        "flow": flow.name,
+        "id": flow.id,
+        "title": flow.title,
+        "version": (flow.last_version > 0).then_some(flow.last_version),
+        "state": state(flow),
+        "stopped": flow.stopped,
+        "may_run": flow.last_version > 0 && cx.may(Privilege::FlowsRun) && on_run_list(&cx.user, &flow.runners),
+        "created_at": flow.created_at,
+    })
+}
+
+fn state(flow: &FlowRow) -> &'static str {
+    match (&flow.stopped, flow.last_version) {
+        (Some(_), _) => "stopped",
+        (None, 0) => "draft",
+        (None, _) => "published",
+    }
+}
+
+/// `GET /flows`
+pub async fn list(cx: Context, _call: Call) -> Answer {
+    let all = cx.may(Privilege::FlowsView);
+    let flows: Vec<Value> = cx
+        .reader
+        .flows()
+        .await?
+        .iter()
+        .filter(|flow| all || flow.last_version > 0 && on_run_list(&cx.user, &flow.runners))
+        .map(|flow| view(&cx, flow))
+        .collect();
+    Ok(ok(&json!({"flows": flows})))
+}
+
+/// `GET /flows/{flow}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let flow = flow_of(&cx, &call).await?;
+    let mut shown = view(&cx, &flow);
+    if let (Some(version), Some(members)) = (
+        cx.reader
+            .version_by_number(&flow.id, flow.last_version)
+            .await?,
+        shown.as_object_mut(),
+    ) {
+        let document: Value = serde_json::from_str(&version.document).unwrap_or_default();
+        members.insert("digest".into(), json!(version.digest));
+        members.insert("description".into(), document["description"].clone());
+        members.insert("inputs".into(), document["inputs"].clone());
+    }
+    Ok(ok(&shown))
+}
+
+/// `POST /validate`: the text of a flow as the body, or `{"text": …}`.
+pub async fn validate(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        text: String,
+    }
+    let kind = call.header(header::CONTENT_TYPE).unwrap_or_default();
+    let text = if kind.starts_with("application/json") {
+        call.json::<Body>()?.text
+    } else {
+        text_of(&call)?
+    };
+    let parsed = parse(&text, &cx.app.apps);
+    let errors = parsed.diagnostics.iter().any(Diagnostic::is_error);
+    Ok(ok(
+        &json!({"valid": !errors, "diagnostics": parsed.diagnostics}),
+    ))
+}
+
+/// The body as text.
+///
+/// # Errors
+/// 400 if it is not UTF-8.
+pub fn text_of(call: &Call) -> Result<String, Problem> {
+    String::from_utf8(call.body.to_vec())
+        .map_err(|_| Problem::bad("not_utf8", "the text is not UTF-8: save it as UTF-8"))
+}
+
+/// `GET /flows/{flow}/accounts`
+pub async fn accounts(cx: Context, call: Call) -> Answer {
+    let flow = flow_of(&cx, &call).await?;
+    let accounts: Vec<Value> = accounts::needed(&cx, &flow)
+        .await?
+        .into_iter()
+        .map(|need| {
+            let (state, reason, account) = match &need.resolution {
+                Resolution::Bound(bound) => ("connected", None, Some(bound.account.clone())),
+                Resolution::Ask { reason, .. } => ("needed", Some(*reason), None),
+            };
+            json!({
+                "slot": need.slot, "app": need.app, "dynamic": need.dynamic, "may_be_needed": need.may_be_needed,
+                "scopes": need.scopes, "why": need.why, "state": state, "reason": reason, "account": account,
+                "connect": need.dynamic.then(|| cx.app.origin.join(&format!("/link/slot/{}/{}", flow.name, need.slot))),
+            })
+        })
+        .collect();
+    Ok(ok(
+        &json!({"flow": flow.name, "version": flow.last_version, "accounts": accounts}),
+    ))
+}
+
+/// `GET /flows/{flow}/runners`
+pub async fn runners(cx: Context, call: Call) -> Answer {
+    let flow = flow_of(&cx, &call).await?;
+    Ok(ok(&json!({"flow": flow.name, "runners": flow.runners})))
+}
+
+/// `PUT /flows/{flow}/runners`: logins, `role:NAME`, or `everyone`.
+pub async fn set_runners(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        runners: Vec<String>,
+    }
+    let mut flow = flow_of(&cx, &call).await?;
+    let mut runners = call.json::<Body>()?.runners;
+    runners.sort();
+    runners.dedup();
+    for entry in &runners {
+        let known = match entry.strip_prefix("role:") {
+            Some(role) => ROLES.contains(&role),
+            None => entry == "everyone" || cx.reader.user_by_login(entry).await?.is_some(),
+        };
+        if !known {
+            return Err(Problem::invalid(
+                "unknown_runner",
+                format!("`{entry}` is no login, no `role:NAME` and not `everyone`"),
+            ));
+        }
+    }
+    let record = cx
+        .audit("flow.runners_changed", "flow", flow.id.as_str())
+        .in_flow(flow.name.as_str());
+    flow.runners.clone_from(&runners);
+    change(&cx, flow.clone(), record).await?;
+    Ok(ok(&json!({"flow": flow.name, "runners": runners})))
+}
+
+/// `POST /flows/{flow}/stop`
+pub async fn stop(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        reason: Option<String>,
+    }
+    let reason = call.json::<Body>()?.reason;
+    let reason = reason.map(|text| text.chars().take(500).collect());
+    let mut flow = flow_of(&cx, &call).await?;
+    flow.stopped = Some(reason.unwrap_or_else(|| format!("stopped by {}", cx.user.login)));
+    let record = cx
+        .audit("flow.stopped", "flow", flow.id.as_str())
+        .in_flow(flow.name.as_str());
+    change(&cx, flow.clone(), record).await?;
+    Ok(ok(&view(&cx, &flow)))
+}
+
+/// `POST /flows/{flow}/start`
+pub async fn start(cx: Context, call: Call) -> Answer {
+    let mut flow = flow_of(&cx, &call).await?;
+    flow.stopped = None;
+    let record = cx
+        .audit("flow.started", "flow", flow.id.as_str())
+        .in_flow(flow.name.as_str());
+    change(&cx, flow.clone(), record).await?;
+    Ok(ok(&view(&cx, &flow)))
+}
+
+async fn change(
+    cx: &Context,
+    flow: FlowRow,
+    record: actas_core::audit::Draft,
+) -> Result<(), Problem> {
+    let commit = Commit {
+        ops: vec![Op::ChangeFlow {
+            workspace: cx.workspace().clone(),
+            flow,
+        }],
+        audit: vec![record],
+    };
+    Ok(cx.app.store.commit(commit).await?)
+}

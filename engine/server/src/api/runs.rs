@@ -1,0 +1,173 @@
+//! Runs over HTTP: start, list, show, journal, cancel.
+
+use actas_core::run::{JournalBody, Viewer};
+use actas_store::RunFilter;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::access::Privilege;
+use crate::api::{flow_of, limit_of, ok, run_of};
+use crate::call::Call;
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::refusals;
+use crate::routes::Answer;
+use crate::start;
+
+/// The longest idempotency key.
+const LONGEST_KEY: usize = 255;
+
+/// `POST /flows/{flow}/runs`
+pub async fn create(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(default)]
+        inputs: Map<String, Value>,
+    }
+    let body: Body = call.json()?;
+    let idempotency = match call.header("idempotency-key") {
+        None => None,
+        Some(key) if (1..=LONGEST_KEY).contains(&key.len()) => {
+            Some((key.to_owned(), hex::encode(Sha256::digest(&call.body))))
+        }
+        Some(_) => {
+            return Err(Problem::bad(
+                "bad_idempotency_key",
+                "an idempotency key has 1 to 255 characters",
+            ));
+        }
+    };
+    let flow = flow_of(&cx, &call).await?;
+    let started = start::run_flow(&cx, &flow, body.inputs, idempotency).await?;
+    start::answer(&cx, &started, call.wait_seconds()).await
+}
+
+/// `GET /runs`: one's own; with `?all=true` and the privilege everybody's.
+pub async fn list(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        flow: Option<String>,
+        state: Option<String>,
+        person: Option<String>,
+        #[serde(default)]
+        all: bool,
+        limit: Option<u32>,
+        cursor: Option<String>,
+    }
+    let query: Query = call.query()?;
+    let mut filter = RunFilter {
+        state: query.state,
+        invoker: Some(cx.user.id.clone()),
+        ..RunFilter::default()
+    };
+    let others = query.all || query.person.as_ref().is_some_and(|p| *p != cx.user.login);
+    if others {
+        cx.needs(Privilege::RunsView)?;
+        filter.invoker = None;
+    }
+    if let Some(login) = &query.person {
+        let Some(person) = cx.reader.user_by_login(login).await? else {
+            return Ok(ok(&json!({"runs": [], "next": null})));
+        };
+        filter.invoker = Some(person.id);
+    }
+    if let Some(name) = &query.flow {
+        let flow = match name.parse() {
+            Ok(name) => cx.reader.flow_by_name(&name).await?,
+            Err(_) => None,
+        };
+        let Some(flow) = flow else {
+            return Ok(ok(&json!({"runs": [], "next": null})));
+        };
+        filter.flow = Some(flow.id);
+    }
+    let page = cx
+        .reader
+        .runs(&filter, limit_of(query.limit), query.cursor.as_deref())
+        .await?;
+    let mut names = std::collections::HashMap::new();
+    let mut runs = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        if !names.contains_key(&row.flow) {
+            let name = cx.reader.flow(&row.flow).await?.map(|flow| flow.name);
+            names.insert(row.flow.clone(), name);
+        }
+        runs.push(json!({
+            "run": row.id,
+            "flow": names.get(&row.flow),
+            "state": row.state,
+            "invoker": cx.login_of(&row.invoker).await?,
+            "entry": row.entry,
+            "created_at": row.created_at,
+            "finished_at": row.ended_at,
+        }));
+    }
+    Ok(ok(&json!({"runs": runs, "next": page.next})))
+}
+
+/// `GET /runs/{run}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let row = run_of(&cx, &call).await?;
+    let run = start::load(&cx, &row.id).await?;
+    Ok(ok(&start::view(&cx, &run).0))
+}
+
+/// `GET /runs/{run}/journal`: events in order, with what is private to another person left out.
+pub async fn journal(cx: Context, call: Call) -> Answer {
+    let row = run_of(&cx, &call).await?;
+    let run = start::load(&cx, &row.id).await?;
+    let viewer = Viewer {
+        user: cx.user.id.clone(),
+    };
+    let privacy = actas_core::run::Privacy::of(&run, &viewer);
+    let mut rows = Vec::new();
+    for entry in cx.reader.journal(&row.id).await? {
+        let body: JournalBody = serde_json::from_str(&entry.body).map_err(Problem::internal)?;
+        let events: Vec<Value> = body
+            .events
+            .iter()
+            .map(|event| privacy.event(event))
+            .collect();
+        rows.push(json!({"seq": entry.seq, "at": entry.at, "v": entry.v, "events": events}));
+    }
+    Ok(ok(&json!({"run": row.id, "journal": rows})))
+}
+
+/// `POST /runs/{run}/cancel`
+pub async fn cancel(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = call.json()?;
+    let row = run_of(&cx, &call).await?;
+    ask_to_cancel(&cx, &row).await?;
+    let run = start::load(&cx, &row.id).await?;
+    Ok(crate::api::json(
+        axum::http::StatusCode::ACCEPTED,
+        &start::view(&cx, &run).0,
+    ))
+}
+
+/// Cancels a run: one's own, or another's with the privilege.
+///
+/// # Errors
+/// 403, or 409 if it has ended.
+pub async fn ask_to_cancel(cx: &Context, row: &actas_store::RunRow) -> Result<(), Problem> {
+    if row.invoker != cx.user.id {
+        cx.needs(Privilege::RunsCancel)?;
+    }
+    cx.app
+        .runner
+        .cancel(
+            cx.workspace(),
+            &row.id,
+            &cx.user.id,
+            cx.actor(),
+            cx.entry_name().to_owned(),
+        )
+        .await
+        .map_err(refusals::cancel)
+}

@@ -1,0 +1,279 @@
+//! People and API tokens. Nobody gives what they do not have: a role can be given only by who has all its privileges.
+
+use std::time::Duration;
+
+use actas_core::ids::UserId;
+use actas_store::{Commit, LoginLinkRow, Op, TokenRow, UserRow, system};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::access::{ROLES, privileges};
+use crate::api::{json as answer, ok};
+use crate::call::Call;
+use crate::context::{Context, Via};
+use crate::gate::hash_of;
+use crate::problem::Problem;
+use crate::routes::Answer;
+use crate::secrets;
+
+/// How long a one-time link may be used.
+pub const LINK_LIVES: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// The longest life of a token, in days.
+const LONGEST_TOKEN: u32 = 366;
+
+fn view(user: &UserRow) -> Value {
+    json!({
+        "id": user.id, "login": user.login, "name": user.name, "email": user.email, "manager": user.manager,
+        "roles": user.roles, "local": user.local, "disabled": user.disabled,
+        "has_password": user.password_hash.is_some(), "created_at": user.created_at,
+    })
+}
+
+/// `GET /users`
+pub async fn list(cx: Context, _call: Call) -> Answer {
+    let users: Vec<Value> = cx.reader.users().await?.iter().map(view).collect();
+    Ok(ok(&json!({"users": users})))
+}
+
+/// Whether a text can be a login: what can stand in an address and cannot be taken for a role or for everybody.
+pub fn is_login(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !text.ends_with('.')
+        && text != "everyone"
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.@+".contains(&b))
+}
+
+/// Whether the caller may give these roles: known ones, all of whose privileges they have.
+fn may_give(cx: &Context, roles: &[String]) -> Result<(), Problem> {
+    for role in roles {
+        if !ROLES.contains(&role.as_str()) {
+            return Err(Problem::invalid(
+                "unknown_role",
+                format!("`{role}` is no role: choose of {}", ROLES.join(", ")),
+            ));
+        }
+        if let Some(lacking) = privileges(role).iter().find(|p| !cx.may(**p)) {
+            return Err(Problem::forbidden(format!(
+                "only who has `{}` can give or change the role `{role}`",
+                lacking.as_str()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn may_mark_local(cx: &Context) -> Result<(), Problem> {
+    if cx.via == Via::Socket || cx.user.roles.iter().any(|role| role == "owner") {
+        return Ok(());
+    }
+    Err(Problem::forbidden(
+        "marking a user as local is for an owner: the operator of the machine can then act as them",
+    ))
+}
+
+/// `POST /users`
+pub async fn add(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        login: String,
+        name: Option<String>,
+        email: Option<String>,
+        manager: Option<String>,
+        #[serde(default)]
+        roles: Vec<String>,
+        #[serde(default)]
+        local: bool,
+    }
+    let body: Body = call.json()?;
+    if !is_login(&body.login) {
+        return Err(Problem::invalid(
+            "bad_login",
+            format!(
+                "`{}` cannot be a login: take a-z, 0-9 and - _ . @ +, beginning with a letter or digit",
+                body.login
+            ),
+        ));
+    }
+    may_give(&cx, &body.roles)?;
+    if body.local {
+        may_mark_local(&cx)?;
+    }
+    if cx.reader.user_by_login(&body.login).await?.is_some() {
+        return Err(Problem::conflict(
+            "login_taken",
+            format!("there is a user `{}` already", body.login),
+        ));
+    }
+    let user = UserRow {
+        id: UserId::from_bits(system::new_bits()),
+        name: body.name.unwrap_or_else(|| body.login.clone()),
+        login: body.login,
+        email: body.email,
+        manager: body.manager,
+        password_hash: None,
+        local: body.local,
+        roles: body.roles,
+        disabled: false,
+        created_at: cx.now,
+    };
+    let (row, url) = one_time_link(&cx, &user.id);
+    let mut shown = view(&user);
+    let commit = Commit {
+        audit: vec![cx.audit("user.added", "user", user.id.as_str())],
+        ops: vec![
+            Op::AddUser {
+                workspace: cx.workspace().clone(),
+                user,
+            },
+            Op::AddLoginLink(row),
+        ],
+    };
+    cx.app.store.commit(commit).await?;
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("link".into(), json!(url));
+    }
+    Ok(answer(StatusCode::CREATED, &shown))
+}
+
+fn one_time_link(cx: &Context, user: &UserId) -> (LoginLinkRow, url::Url) {
+    let token = secrets::new_token("");
+    let row = LoginLinkRow {
+        hash: hash_of(&token),
+        workspace: cx.workspace().clone(),
+        user: user.clone(),
+        expires_at: cx.now.after(LINK_LIVES),
+    };
+    let path = format!("/w/{}/link/{token}", cx.app.workspace_name);
+    (row, cx.app.origin.join(&path))
+}
+
+async fn user_of(cx: &Context, call: &Call) -> Result<UserRow, Problem> {
+    let user = cx.reader.user_by_login(call.text("login")).await?;
+    user.ok_or_else(|| Problem::not_found("user"))
+}
+
+/// `PUT /users/{login}`: what is left out stays as it is.
+pub async fn change(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Option<String>,
+        email: Option<String>,
+        manager: Option<String>,
+        roles: Option<Vec<String>>,
+        local: Option<bool>,
+        disabled: Option<bool>,
+    }
+    let body: Body = call.json()?;
+    let mut user = user_of(&cx, &call).await?;
+    // Whoever is stronger cannot be changed by who is weaker.
+    may_give(&cx, &user.roles)?;
+    if let Some(roles) = body.roles {
+        may_give(&cx, &roles)?;
+        user.roles = roles;
+    }
+    if let Some(local) = body.local {
+        may_mark_local(&cx)?;
+        user.local = local;
+    }
+    user.name = body.name.unwrap_or(user.name);
+    user.email = body.email.or(user.email);
+    user.manager = body.manager.or(user.manager);
+    user.disabled = body.disabled.unwrap_or(user.disabled);
+    let owners = cx.reader.users().await?;
+    let is_owner = |user: &UserRow| !user.disabled && user.roles.iter().any(|r| r == "owner");
+    if !is_owner(&user) && !owners.iter().any(|o| o.id != user.id && is_owner(o)) {
+        return Err(Problem::conflict(
+            "last_owner",
+            "the workspace needs an owner: make somebody else one first",
+        ));
+    }
+    let commit = Commit {
+        audit: vec![cx.audit("user.changed", "user", user.id.as_str())],
+        ops: vec![Op::ChangeUser {
+            workspace: cx.workspace().clone(),
+            user: user.clone(),
+        }],
+    };
+    cx.app.store.commit(commit).await?;
+    Ok(ok(&view(&user)))
+}
+
+/// `POST /users/{login}/link`
+pub async fn link(cx: Context, call: Call) -> Answer {
+    let user = user_of(&cx, &call).await?;
+    // A link lets its holder in as that person: it is given only by who could be given their roles.
+    may_give(&cx, &user.roles)?;
+    let (row, url) = one_time_link(&cx, &user.id);
+    let commit = Commit {
+        audit: vec![cx.audit("link.made", "user", user.id.as_str())],
+        ops: vec![Op::AddLoginLink(row)],
+    };
+    cx.app.store.commit(commit).await?;
+    Ok(answer(
+        StatusCode::CREATED,
+        &json!({"login": user.login, "link": url}),
+    ))
+}
+
+/// `POST /tokens`: one's own; the token is in the answer and nowhere else.
+pub async fn add_token(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: String,
+        days: Option<u32>,
+    }
+    let body: Body = call.json()?;
+    let days = body.days.unwrap_or(90).clamp(1, LONGEST_TOKEN);
+    let token = secrets::new_token("act_");
+    let row = TokenRow {
+        hash: hash_of(&token),
+        workspace: cx.workspace().clone(),
+        user: cx.user.id.clone(),
+        name: body.name.chars().take(100).collect(),
+        created_at: cx.now,
+        expires_at: cx
+            .now
+            .after(Duration::from_secs(u64::from(days) * 24 * 3600)),
+    };
+    let shown = json!({"token": token, "name": row.name, "expires_at": row.expires_at});
+    let commit = Commit {
+        audit: vec![cx.audit("token.made", "token", &row.hash[..16])],
+        ops: vec![Op::AddToken(row)],
+    };
+    cx.app.store.commit(commit).await?;
+    Ok(answer(StatusCode::CREATED, &shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_cannot_pose_as_a_role_or_as_everybody() {
+        for good in ["ana", "ana@crm.example", "a.b-c_d+1"] {
+            assert!(is_login(good), "{good}");
+        }
+        for bad in [
+            "",
+            "everyone",
+            "role:owner",
+            "Ana",
+            "ana.",
+            ".ana",
+            "an a",
+            "a/b",
+            "an%61",
+            "änn",
+        ] {
+            assert!(!is_login(bad), "{bad}");
+        }
+    }
+}

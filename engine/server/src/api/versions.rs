@@ -1,0 +1,138 @@
+//! Versions over HTTP: publish, list, show, export.
+
+use actas_core::flow::Flow;
+use actas_store::VersionRow;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::drafts::{draft_of, revision_of};
+use crate::api::{flow_of, json as answer, ok};
+use crate::call::Call;
+use crate::context::Context;
+use crate::export::yaml as export_yaml;
+use crate::problem::Problem;
+use crate::publish;
+use crate::refusals;
+use crate::routes::Answer;
+
+/// `POST /flows/{flow}/versions`: publishes the draft of `If-Match`; `?dry_run=true` only says what that would do.
+pub async fn publish(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        #[serde(default)]
+        dry_run: bool,
+    }
+    let Query { dry_run } = call.query()?;
+    if !call.body.is_empty() {
+        return Err(Problem::bad(
+            "unexpected_body",
+            "publishing takes the saved draft: save the text first, then publish with If-Match",
+        ));
+    }
+    let (flow, draft) = draft_of(&cx, &call).await?;
+    match call.header(header::IF_MATCH) {
+        Some(tag) if revision_of(tag)? == draft.revision => {}
+        Some(_) => {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "draft_changed",
+                format!(
+                    "the draft is at revision {}: look at it, then publish that",
+                    draft.revision
+                ),
+            )
+            .with("revision", draft.revision));
+        }
+        None if dry_run => {}
+        None => {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "if_match_needed",
+                "say which draft is published: send its ETag as If-Match",
+            ));
+        }
+    }
+    let published = publish::publish(&cx, &flow, &draft, dry_run)
+        .await
+        .map_err(refusals::publish)?;
+    let status = if dry_run {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(answer(status, &json!(published)))
+}
+
+/// `GET /flows/{flow}/versions`
+pub async fn list(cx: Context, call: Call) -> Answer {
+    let flow = flow_of(&cx, &call).await?;
+    let mut shown = Vec::new();
+    for row in cx.reader.versions(&flow.id).await? {
+        shown.push(json!({
+            "version": row.number,
+            "digest": row.digest,
+            "published_by": cx.login_of(&row.created_by).await?,
+            "published_at": row.created_at,
+        }));
+    }
+    Ok(ok(&json!({"flow": flow.name, "versions": shown})))
+}
+
+async fn version_of(cx: &Context, call: &Call) -> Result<VersionRow, Problem> {
+    let flow = flow_of(cx, call).await?;
+    let number = match call.text("number").parse::<u32>() {
+        Ok(number) if number > 0 => number,
+        _ => return Err(Problem::not_found("version")),
+    };
+    cx.reader
+        .version_by_number(&flow.id, number)
+        .await?
+        .ok_or_else(|| Problem::not_found("version"))
+}
+
+/// `GET /flows/{flow}/versions/{number}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let row = version_of(&cx, &call).await?;
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    Ok(ok(&json!({
+        "flow": call.text("flow"),
+        "version": row.number,
+        "id": row.id,
+        "digest": row.digest,
+        "document": parsed(&row.document),
+        "bindings": parsed(&row.bindings),
+        "manifests": parsed(&row.manifests),
+        "level": row.level,
+        "published_by": cx.login_of(&row.created_by).await?,
+        "published_at": row.created_at,
+    })))
+}
+
+/// `GET /flows/{flow}/versions/{number}/export`: a file that validates: YAML, or with `Accept: application/json` the canonical document.
+pub async fn export(cx: Context, call: Call) -> Answer {
+    let row = version_of(&cx, &call).await?;
+    let wants_json = call
+        .header(header::ACCEPT)
+        .is_some_and(|accept| accept.contains("application/json"));
+    let (text, kind) = if wants_json {
+        (row.document, "application/json")
+    } else {
+        let flow: Flow = serde_json::from_str(&row.document).map_err(Problem::internal)?;
+        (export_yaml(&flow), "application/yaml")
+    };
+    let mut response = Response::new(text.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let name = format!(
+        "attachment; filename=\"{}-{}\"",
+        call.text("flow"),
+        row.number
+    );
+    if let Ok(value) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok(response)
+}

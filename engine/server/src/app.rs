@@ -1,0 +1,49 @@
+//! What all handlers share. Holds no request's state.
+
+use actas_connections::Connections;
+use actas_core::app::Apps;
+use actas_core::ids::WorkspaceId;
+use actas_runner::Runner;
+use actas_store::Store;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::origin::Origin;
+use crate::rate::Buckets;
+use crate::terminal::Terminal;
+
+/// The application: the engine's parts and what the server keeps in memory.
+#[derive(Debug)]
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// Credentials and sign-ins.
+    pub connections: Connections,
+    /// Runs.
+    pub runner: Runner,
+    /// The apps there are.
+    pub apps: Apps,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its name in addresses.
+    pub workspace_name: String,
+    /// Where this server is found.
+    pub origin: Origin,
+    /// Attempts to log in, by login.
+    pub by_login: Buckets,
+    /// Attempts to log in, by address.
+    pub by_address: Buckets,
+    /// Links of a terminal on this machine; none: there is no such thing.
+    pub terminal: Option<Terminal>,
+    /// Effective settings, secrets hidden.
+    pub settings: Value,
+    /// Set when the server stops: streams end.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// The address of the login page, coming back to a known page.
+    pub fn login_path(&self, to: &crate::target::Target) -> String {
+        format!("/w/{}/login?to={to}", self.workspace_name)
+    }
+}

@@ -1,0 +1,340 @@
+//! What every request passes before its handler: is the path plain, who is it, may they, does the change come from a page of ours. There is
+//! no other way to a handler, and whatever is not clearly allowed is refused.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actas_core::ids::UserId;
+use actas_store::{SessionRow, UserRow, system};
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::app::App;
+use crate::call::{Call, is_plain};
+use crate::context::{Context, Via, Visitor};
+use crate::pages;
+use crate::problem::Problem;
+use crate::routes::{Caller, Handler, Kind, Needs, Route};
+use crate::target::Target;
+
+/// The largest body taken, in bytes: a flow file of 1 MB fits when it is wrapped in JSON.
+const LARGEST_BODY: usize = 4 << 20;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Somebody on the network.
+    Tcp(SocketAddr),
+    /// Whoever can open the 0600 socket in the 0700 data directory: the operator of this machine.
+    Socket,
+}
+
+/// Answers a request to a route.
+pub async fn pass(route: &'static Route, app: Arc<App>, request: Request) -> Response {
+    let head = request.method() == Method::HEAD;
+    let to = Target::of_path(request.uri().path());
+    let workspace = app.workspace_name.clone();
+    let secure = app.origin.url().scheme() == "https";
+    let mut response = match answer(route, app, request).await {
+        Ok(response) => response,
+        Err(problem) if route.kind == Kind::Page => {
+            if problem.status == StatusCode::UNAUTHORIZED {
+                pages::redirect(&format!("/w/{workspace}/login?to={to}"))
+            } else {
+                pages::problem(&problem)
+            }
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if head {
+        *response.body_mut() = Body::empty();
+    }
+    protect(&mut response, route.kind, secure);
+    response
+}
+
+/// The answer for what is no route at all.
+pub async fn nothing(request: Request) -> Response {
+    let kind = if request.uri().path().starts_with("/api/") {
+        Kind::Api
+    } else {
+        Kind::Page
+    };
+    let problem = Problem::not_found("page");
+    let mut response = match kind {
+        Kind::Api => problem.into_response(),
+        Kind::Page | Kind::Asset => pages::problem(&problem),
+    };
+    protect(&mut response, kind, false);
+    response
+}
+
+async fn answer(
+    route: &'static Route,
+    app: Arc<App>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if !is_plain(request.uri().path()) {
+        return Err(Problem::not_found("page"));
+    }
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<Peer>>()
+        .map(|info| info.0)
+        .ok_or_else(|| Problem::internal("a connection without a peer"))?;
+    let now = system::now();
+    let ip = match peer {
+        Peer::Tcp(address) => Some(address.ip().to_string()),
+        Peer::Socket => None,
+    };
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .map(|text| text.chars().take(120).collect::<String>());
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+
+    match route.handler {
+        Handler::Public(handler) => {
+            let session = session_of(&app, request.headers()).await?;
+            if changes && !app.origin.is_same(request.headers()) {
+                return Err(foreign());
+            }
+            let call = read(request).await?;
+            let visitor = Visitor {
+                app,
+                ip,
+                agent,
+                now,
+                session: session.map(|(row, _)| row),
+            };
+            handler(visitor, call).await
+        }
+        Handler::Private(handler) => {
+            let (user, via) = recognise(&app, peer, request.headers(), ip.as_deref()).await?;
+            let allowed = match (route.kind, route.caller, &via) {
+                (_, Caller::Public, _) => false,
+                (_, _, Via::Session { .. }) => true,
+                // Pages are for browsers: nothing else completes a sign-in.
+                (Kind::Page | Kind::Asset, _, _) => false,
+                (Kind::Api, Caller::Session, via) => *via == Via::Socket,
+                (Kind::Api, Caller::Either, _) => true,
+            };
+            if !allowed {
+                return Err(Problem::forbidden(
+                    "this needs a person in a browser: an API token is not enough",
+                ));
+            }
+            let context = Context {
+                reader: app.store.reader(&app.workspace),
+                app,
+                user,
+                via,
+                ip,
+                agent,
+                now,
+            };
+            if let Needs::Privilege(privilege) = route.needs {
+                context.needs(privilege)?;
+            }
+            if changes
+                && matches!(context.via, Via::Session { .. })
+                && !context.app.origin.is_same(request.headers())
+            {
+                return Err(foreign());
+            }
+            let call = read(request).await?;
+            if changes && matches!(context.via, Via::Session { .. }) {
+                let sent = match route.kind {
+                    Kind::Api => call.header("x-actas-csrf").map(str::to_owned),
+                    Kind::Page | Kind::Asset => call.form_field("csrf"),
+                };
+                let fits = sent
+                    .is_some_and(|sent| sent.as_bytes().ct_eq(context.csrf().as_bytes()).into());
+                if !fits {
+                    return Err(foreign());
+                }
+            }
+            handler(context, call).await
+        }
+    }
+}
+
+fn foreign() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "not_our_page",
+        "a change must come from a page of this server: open it again and repeat",
+    )
+}
+
+/// SHA-256 of a secret that somebody carries, hex: what the store knows it by.
+pub fn hash_of(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret.as_bytes()))
+}
+
+/// What forms of a session bring back; it cannot be computed without the cookie.
+pub fn csrf_of(cookie: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"actas/csrf/1\0");
+    hash.update(cookie.as_bytes());
+    hex::encode(hash.finalize())
+}
+
+async fn session_of(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Option<(SessionRow, String)>, Problem> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    let Some(cookie) = app.origin.cookie_of(headers) else {
+        return Ok(None);
+    };
+    let row = app
+        .store
+        .session(&hash_of(&cookie), system::now())
+        .await?
+        .filter(|row| row.workspace == app.workspace);
+    Ok(row.map(|row| (row, csrf_of(&cookie))))
+}
+
+/// Finds out who it is. With an Authorization header cookies are ignored; the socket is known by itself.
+async fn recognise(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+    ip: Option<&str>,
+) -> Result<(UserRow, Via), Problem> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        return by_token(app, value, ip).await;
+    }
+    if peer == Peer::Socket {
+        return Ok((local_user(app, headers).await?, Via::Socket));
+    }
+    let (row, csrf) = session_of(app, headers)
+        .await?
+        .ok_or_else(Problem::unauthorized)?;
+    let user = live_user(app, &row.user).await?;
+    let hash = row.hash;
+    Ok((user, Via::Session { hash, csrf }))
+}
+
+async fn by_token(
+    app: &App,
+    value: &HeaderValue,
+    ip: Option<&str>,
+) -> Result<(UserRow, Via), Problem> {
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let row = match token {
+        Some(token) => app.store.token(&hash_of(token), system::now()).await?,
+        None => None,
+    };
+    let Some(row) = row.filter(|row| row.workspace == app.workspace) else {
+        // Guessing a token is hopeless; asking the store for every guess need not be free.
+        if let Some(ip) = ip {
+            app.by_address
+                .take(ip, system::now())
+                .map_err(Problem::too_many)?;
+        }
+        return Err(Problem::unauthorized());
+    };
+    Ok((live_user(app, &row.user).await?, Via::Token))
+}
+
+async fn live_user(app: &App, id: &UserId) -> Result<UserRow, Problem> {
+    app.store
+        .reader(&app.workspace)
+        .user(id)
+        .await?
+        .filter(|user| !user.disabled)
+        .ok_or_else(Problem::unauthorized)
+}
+
+/// Whom the operator of this machine acts as: the local user they name, or the first local owner.
+async fn local_user(app: &App, headers: &HeaderMap) -> Result<UserRow, Problem> {
+    let reader = app.store.reader(&app.workspace);
+    if let Some(login) = headers.get("actas-as") {
+        let login = login.to_str().unwrap_or_default();
+        return reader
+            .user_by_login(login)
+            .await?
+            .filter(|user| user.local && !user.disabled)
+            .ok_or_else(|| {
+                Problem::forbidden(format!(
+                    "`{login}` is not a local user: mark them so with `actas users set {login} --local`, or act with their API token"
+                ))
+            });
+    }
+    reader
+        .users()
+        .await?
+        .into_iter()
+        .filter(|user| user.local && !user.disabled && user.roles.iter().any(|r| r == "owner"))
+        .min_by_key(|user| user.created_at)
+        .ok_or_else(|| Problem::forbidden("there is no local owner: name a local user with `--as`"))
+}
+
+async fn read(mut request: Request) -> Result<Call, Problem> {
+    let path = request
+        .extract_parts::<RawPathParams>()
+        .await
+        .map_err(|_| Problem::not_found("page"))?;
+    let path = path
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, LARGEST_BODY)
+        .await
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("body is larger than {LARGEST_BODY} bytes, or did not arrive"),
+            )
+        })?;
+    Ok(Call {
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        path,
+        body,
+    })
+}
+
+/// Headers of every answer. A handler that needs another policy has set it already.
+fn protect(response: &mut Response, kind: Kind, secure: bool) {
+    let policy = match kind {
+        Kind::Api => "default-src 'none'; frame-ancestors 'none'",
+        Kind::Page | Kind::Asset => pages::POLICY,
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: &'static str| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    set("content-security-policy", policy);
+    set("x-content-type-options", "nosniff");
+    set("x-frame-options", "DENY");
+    set("referrer-policy", "no-referrer");
+    set("cross-origin-opener-policy", "same-origin");
+    set("cross-origin-resource-policy", "same-origin");
+    if secure {
+        set("strict-transport-security", "max-age=31536000");
+    }
+    if kind != Kind::Asset {
+        set("cache-control", "no-store");
+    }
+}

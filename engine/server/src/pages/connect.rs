@@ -1,0 +1,195 @@
+//! The page of a sign-in that a run waits for: what is wanted, by which flow, why, and three answers. Only its person sees anything.
+
+use actas_connections::{Candidate, ScopeView, SignInError, SignInView};
+use actas_core::ids::{ConnectionId, SignInId};
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use crate::call::Call;
+use crate::context::{Context, Via};
+use crate::pages::{Chrome, Message, because, minute, page, redirect};
+use crate::problem::Problem;
+use crate::refusals;
+use crate::routes::Answer;
+
+#[derive(Debug, Template)]
+#[template(path = "connect.html")]
+struct ConnectPage {
+    chrome: Chrome,
+    path: String,
+    run: String,
+    flow: String,
+    steps: Vec<String>,
+    app: String,
+    because: String,
+    why: Option<String>,
+    account: Option<String>,
+    scopes: Vec<ScopeView>,
+    hosts: Vec<String>,
+    candidates: Vec<Candidate>,
+    this_run_only: bool,
+    build: bool,
+    declined: bool,
+    until: String,
+}
+
+/// `GET /connect/{sign_in}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let id: SignInId = call.id("sign_in")?;
+    let view = cx
+        .app
+        .connections
+        .view(cx.workspace(), &id, &cx.user.id, &cx.who())
+        .await;
+    match view {
+        Ok(view) => page(StatusCode::OK, &page_of(&cx, &call, view)).map(leads_out),
+        Err(error) => refused(&cx, &id, error).await,
+    }
+}
+
+fn page_of(cx: &Context, call: &Call, view: SignInView) -> ConnectPage {
+    ConnectPage {
+        chrome: Chrome::of(cx),
+        path: call.uri.path().to_owned(),
+        run: view.run.to_string(),
+        flow: view.flow_title.unwrap_or(view.flow),
+        steps: view.steps,
+        because: because(view.reason, &view.app),
+        app: view.app,
+        why: view.why,
+        account: view.account,
+        scopes: view.scopes,
+        hosts: view.hosts,
+        candidates: view.candidates,
+        this_run_only: view.this_run_only,
+        build: view.build,
+        declined: view.declined,
+        until: minute(view.until),
+    }
+}
+
+/// `POST /connect/{sign_in}`
+pub async fn answer(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum What {
+        SignIn,
+        Agree,
+        Decline,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        #[serde(rename = "csrf")]
+        _csrf: String,
+        answer: What,
+        connection: Option<ConnectionId>,
+    }
+    let id: SignInId = call.id("sign_in")?;
+    let form: Form = call.form()?;
+    let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
+    let outcome = match (form.answer, form.connection) {
+        (What::SignIn, None) => {
+            let session = session_hash(&cx)?;
+            connections
+                .begin(workspace, &id, &cx.user.id, session, &who)
+                .await
+                .map(|url| to_provider(&url))
+        }
+        (What::Agree, Some(connection)) => connections
+            .agree(workspace, &id, &cx.user.id, &connection, &who)
+            .await
+            .map(|finished| match finished.run {
+                Some(run) => redirect(&format!("/runs/{run}")),
+                None => redirect("/"),
+            }),
+        (What::Decline, None) => connections
+            .decline(workspace, &id, &cx.user.id, &who)
+            .await
+            .map(|()| redirect(call.uri.path())),
+        _ => return Err(Problem::bad("bad_form", "the answer is not complete")),
+    };
+    match outcome {
+        Ok(response) => Ok(response),
+        Err(error) => refused(&cx, &id, error).await,
+    }
+}
+
+/// The browser's session, by hash: what comes back from the provider must come with the same.
+///
+/// # Errors
+/// 403 without one.
+pub fn session_hash(cx: &Context) -> Result<&str, Problem> {
+    match &cx.via {
+        Via::Session { hash, .. } => Ok(hash),
+        Via::Token | Via::Socket => Err(Problem::forbidden("this needs a browser")),
+    }
+}
+
+/// 303 to a provider: the one address that is not ours, and it comes from the app's manifest and its client, never from a request. Browsers
+/// apply `form-action` to every redirect behind a form, and a provider may send people on to its own login.
+pub fn to_provider(url: &url::Url) -> axum::response::Response {
+    redirect(url.as_str())
+}
+
+/// The policy of pages whose forms lead to a provider.
+pub fn policy() -> HeaderValue {
+    HeaderValue::from_static(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' https: http://127.0.0.1:* http://localhost:*; base-uri 'none'; frame-ancestors 'none'",
+    )
+}
+
+/// What its person sees instead of the page; another person learns nothing.
+async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
+    let message = |status, title: &str, tone, sentences: &[&str], on: Option<(String, String)>| {
+        page(
+            status,
+            &Message {
+                chrome: Chrome::of(cx),
+                title: title.into(),
+                tone,
+                sentences: sentences.iter().map(|text| (*text).to_owned()).collect(),
+                on,
+            },
+        )
+    };
+    match error {
+        SignInError::NotFound | SignInError::NotYours => message(
+            StatusCode::FORBIDDEN,
+            "This is not for you",
+            "bad",
+            &[
+                "This link works only for the person it was made for, when they are logged in here.",
+                "If that is you under another login, log out and log in again. If it is somebody else, send the link to them: nothing happens when they are not logged in as themselves.",
+            ],
+            Some(("/".into(), "To my first page".into())),
+        ),
+        SignInError::Done | SignInError::Over => {
+            let run = cx
+                .reader
+                .sign_in(id)
+                .await?
+                .filter(|row| row.person == cx.user.id)
+                .map(|row| (format!("/runs/{}", row.run), "To the run".to_owned()));
+            let (title, text) = if matches!(error, SignInError::Done) {
+                ("This is done", "You have answered it already.")
+            } else {
+                (
+                    "This is over",
+                    "The run that asked has ended, or the time for it is up. Nothing is needed from you.",
+                )
+            };
+            message(StatusCode::GONE, title, "plain", &[text], run)
+        }
+        other => Err(refusals::sign_in(other)),
+    }
+}
+
+/// Lets a page's forms lead to a provider.
+pub fn leads_out(mut response: axum::response::Response) -> axum::response::Response {
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy());
+    response
+}

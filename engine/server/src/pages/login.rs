@@ -1,0 +1,365 @@
+//! Logging in and out: by password, by one-time link. A login makes a new session and ends the one the browser had.
+
+use std::time::Duration;
+
+use actas_core::Secret;
+use actas_core::audit::{Actor, Draft, Object};
+use actas_core::ids::UserId;
+use actas_store::{Commit, LoginLinkRow, Op, SessionRow, UserRow, system};
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::call::Call;
+use crate::context::{Context, Fill, Via, Visitor, record};
+use crate::gate::hash_of;
+use crate::pages::{Chrome, Message, page, redirect};
+use crate::password;
+use crate::problem::Problem;
+use crate::routes::Answer;
+use crate::secrets;
+use crate::target::Target;
+
+/// How long a session lives.
+const SESSION_LIVES: Duration = Duration::from_secs(7 * 24 * 3600);
+
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    chrome: Chrome,
+    workspace: String,
+    to: String,
+    login: String,
+    asked: bool,
+    fault: Option<String>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "link.html")]
+struct LinkPage {
+    chrome: Chrome,
+    path: String,
+    login: String,
+    name: String,
+    to: String,
+    shortest: usize,
+    fault: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    to: Option<String>,
+}
+
+fn to_of(call: &Call) -> Target {
+    let to = call.query::<To>().ok().and_then(|query| query.to);
+    to.map(|text| Target::of(&text)).unwrap_or_default()
+}
+
+fn check_workspace(visitor: &Visitor, call: &Call) -> Result<(), Problem> {
+    if call.text("workspace") == visitor.app.workspace_name {
+        Ok(())
+    } else {
+        Err(Problem::not_found("workspace"))
+    }
+}
+
+/// `GET /w/{workspace}/login`
+pub async fn show(visitor: Visitor, call: Call) -> Answer {
+    check_workspace(&visitor, &call)?;
+    let to = to_of(&call);
+    if visitor.session.is_some() && to == Target::Home {
+        return Ok(redirect("/"));
+    }
+    login_page(&visitor, StatusCode::OK, &to, "", None)
+}
+
+fn login_page(
+    visitor: &Visitor,
+    status: StatusCode,
+    to: &Target,
+    login: &str,
+    fault: Option<String>,
+) -> Answer {
+    page(
+        status,
+        &LoginPage {
+            chrome: Chrome::default(),
+            workspace: visitor.app.workspace_name.clone(),
+            to: to.to_string(),
+            login: login.to_owned(),
+            asked: *to != Target::Home,
+            fault,
+        },
+    )
+}
+
+/// `POST /w/{workspace}/login`
+pub async fn enter(visitor: Visitor, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        login: String,
+        password: Secret<String>,
+        #[serde(default)]
+        to: String,
+    }
+    check_workspace(&visitor, &call)?;
+    let Form {
+        login,
+        password,
+        to,
+    } = call.form()?;
+    let to = Target::of(&to);
+    let login: String = login.trim().to_lowercase().chars().take(100).collect();
+    let app = &visitor.app;
+    let by_address = visitor.ip.as_deref().unwrap_or("socket");
+    let taken = app
+        .by_address
+        .take(by_address, visitor.now)
+        .and_then(|()| app.by_login.take(&login, visitor.now));
+    if let Err(seconds) = taken {
+        refuse(&visitor, None, "too_many_attempts").await?;
+        return Err(Problem::too_many(seconds));
+    }
+    let user = app
+        .store
+        .reader(&app.workspace)
+        .user_by_login(&login)
+        .await?;
+    let hash = user
+        .as_ref()
+        .filter(|user| !user.disabled)
+        .and_then(|user| user.password_hash.clone());
+    let fits = password::fits(password, hash).await;
+    match user {
+        Some(user) if fits => {
+            begin_session(&visitor, &user, Vec::new(), "session.begun", &to).await
+        }
+        user => {
+            refuse(&visitor, user.as_ref(), "wrong_password").await?;
+            let fault = "The login or the password is not right.".to_owned();
+            login_page(&visitor, StatusCode::UNAUTHORIZED, &to, &login, Some(fault))
+        }
+    }
+}
+
+async fn refuse(visitor: &Visitor, user: Option<&UserRow>, why: &str) -> Result<(), Problem> {
+    let id = user.map_or("unknown", |user| user.id.as_str());
+    let mut draft = visitor_record(visitor, Actor::Anonymous, "session.refused", "user", id);
+    draft.person = user.map(|user| (user.id.clone(), user.login.clone()));
+    let commit = Commit {
+        ops: Vec::new(),
+        audit: vec![draft.refused(why)],
+    };
+    Ok(visitor.app.store.commit(commit).await?)
+}
+
+fn visitor_record(visitor: &Visitor, actor: Actor, action: &str, kind: &str, id: &str) -> Draft {
+    let object = Object {
+        kind: kind.into(),
+        id: id.into(),
+        version: None,
+    };
+    record(
+        &visitor.app.workspace,
+        visitor.now,
+        actor,
+        "page",
+        action,
+        object,
+    )
+    .from_peer(visitor.ip.as_deref(), visitor.agent.as_deref())
+}
+
+/// Begins a session together with what led to it, and sends the browser on.
+///
+/// # Errors
+/// If it cannot be recorded.
+pub async fn begin_session(
+    visitor: &Visitor,
+    user: &UserRow,
+    mut ops: Vec<Op>,
+    action: &str,
+    to: &Target,
+) -> Answer {
+    let secret = secrets::new_token("");
+    let app = &visitor.app;
+    ops.push(Op::AddSession(SessionRow {
+        hash: hash_of(&secret),
+        workspace: app.workspace.clone(),
+        user: user.id.clone(),
+        created_at: visitor.now,
+        expires_at: visitor.now.after(SESSION_LIVES),
+    }));
+    if let Some(old) = &visitor.session {
+        ops.push(Op::EndSession {
+            hash: old.hash.clone(),
+        });
+    }
+    let actor = Actor::User {
+        id: user.id.clone(),
+        login: user.login.clone(),
+    };
+    let mut draft = visitor_record(visitor, actor, action, "user", user.id.as_str());
+    draft.person = Some((user.id.clone(), user.login.clone()));
+    app.store
+        .commit(Commit {
+            ops,
+            audit: vec![draft],
+        })
+        .await?;
+    Ok(with_cookie(
+        redirect(&to.path()),
+        app.origin.set_cookie(&secret),
+    ))
+}
+
+fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response
+}
+
+/// `POST /logout`: the session ends on the server too.
+pub async fn leave(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        #[serde(rename = "csrf")]
+        _csrf: String,
+    }
+    let _: Form = call.form()?;
+    let mut commit = Commit::default();
+    if let Via::Session { hash, .. } = &cx.via {
+        commit.ops.push(Op::EndSession { hash: hash.clone() });
+    }
+    commit
+        .audit
+        .push(cx.audit("session.ended", "user", cx.user.id.as_str()));
+    cx.app.store.commit(commit).await?;
+    let to = format!("/w/{}/login", cx.app.workspace_name);
+    Ok(with_cookie(redirect(&to), cx.app.origin.drop_cookie()))
+}
+
+async fn link_of(
+    visitor: &Visitor,
+    call: &Call,
+) -> Result<Option<(LoginLinkRow, UserRow)>, Problem> {
+    check_workspace(visitor, call)?;
+    let hash = hash_of(call.text("token"));
+    let row = visitor
+        .app
+        .store
+        .login_link(&hash, visitor.now)
+        .await?
+        .filter(|row| row.workspace == visitor.app.workspace);
+    let Some(row) = row else { return Ok(None) };
+    let user = user(visitor, &row.user).await?;
+    Ok(user.map(|user| (row, user)))
+}
+
+/// A person who is not switched off.
+///
+/// # Errors
+/// If the database is away.
+pub async fn user(visitor: &Visitor, id: &UserId) -> Result<Option<UserRow>, Problem> {
+    let app = &visitor.app;
+    let user = app.store.reader(&app.workspace).user(id).await?;
+    Ok(user.filter(|user| !user.disabled))
+}
+
+fn spent() -> Answer {
+    page(
+        StatusCode::GONE,
+        &Message {
+            chrome: Chrome::default(),
+            title: "This link can no longer be used".into(),
+            tone: "bad",
+            sentences: vec![
+                "It was used before, or its time is over.".into(),
+                "Ask whoever gave it to you for a new one, or log in with your password.".into(),
+            ],
+            on: Some(("/".into(), "Log in".into())),
+        },
+    )
+}
+
+fn link_page(
+    call: &Call,
+    user: &UserRow,
+    to: &Target,
+    status: StatusCode,
+    fault: Option<String>,
+) -> Answer {
+    page(
+        status,
+        &LinkPage {
+            chrome: Chrome::default(),
+            path: call.uri.path().to_owned(),
+            login: user.login.clone(),
+            name: user.name.clone(),
+            to: to.to_string(),
+            shortest: password::SHORTEST,
+            fault,
+        },
+    )
+}
+
+/// `GET /w/{workspace}/link/{token}`: shows, uses nothing up.
+pub async fn link(visitor: Visitor, call: Call) -> Answer {
+    match link_of(&visitor, &call).await? {
+        Some((_, user)) => link_page(&call, &user, &to_of(&call), StatusCode::OK, None),
+        None => spent(),
+    }
+}
+
+/// `POST /w/{workspace}/link/{token}`: uses it up, sets the password, begins a session.
+pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Form {
+        password: Secret<String>,
+        again: Secret<String>,
+        #[serde(default)]
+        to: String,
+    }
+    let Some((row, mut user)) = link_of(&visitor, &call).await? else {
+        return spent();
+    };
+    let form: Form = call.form()?;
+    let to = Target::of(&form.to);
+    let again = |fault: String| {
+        link_page(
+            &call,
+            &user,
+            &to,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some(fault),
+        )
+    };
+    if form.password.reveal() != form.again.reveal() {
+        return again("The two passwords are not the same.".into());
+    }
+    match password::hash(form.password, system::random::<16>()).await {
+        Err(fault) => return again(super::sentence(&fault.to_string())),
+        Ok(hash) => user.password_hash = Some(hash),
+    }
+    let ops = vec![
+        Op::UseLoginLink {
+            hash: row.hash,
+            now: visitor.now,
+        },
+        Op::ChangeUser {
+            workspace: visitor.app.workspace.clone(),
+            user: user.clone(),
+        },
+    ];
+    let begun = begin_session(&visitor, &user, ops, "link.used", &to).await;
+    match begun {
+        // Two browsers at once: one of them was first.
+        Err(problem) if problem.code == "changed_meanwhile" => spent(),
+        other => other,
+    }
+}

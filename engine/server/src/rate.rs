@@ -1,0 +1,79 @@
+//! Token buckets against guessing: per login and per address. They live in this process and forget whoever stayed away.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use actas_core::Time;
+
+/// How many keys are remembered before the full buckets are dropped.
+const REMEMBERED: usize = 10_000;
+
+/// Buckets of one kind.
+#[derive(Debug)]
+pub struct Buckets {
+    size: f64,
+    refill: Duration,
+    levels: Mutex<HashMap<String, (f64, Time)>>,
+}
+
+impl Buckets {
+    /// Buckets that hold `size` attempts and get one back every `refill`.
+    pub fn new(size: u32, refill: Duration) -> Self {
+        Self {
+            size: f64::from(size),
+            refill,
+            levels: Mutex::default(),
+        }
+    }
+
+    /// Takes one attempt of a key.
+    ///
+    /// # Errors
+    /// Seconds to wait, if there is none left.
+    pub fn take(&self, key: &str, now: Time) -> Result<(), u32> {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if levels.len() > REMEMBERED {
+            levels.retain(|_, (level, at)| self.level(*level, *at, now) < self.size);
+        }
+        let (level, at) = levels.entry(key.to_owned()).or_insert((self.size, now));
+        *level = self.level(*level, *at, now);
+        *at = now;
+        if *level < 1.0 {
+            let wait = self.refill.mul_f64(1.0 - *level);
+            return Err(u32::try_from(wait.as_secs())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1));
+        }
+        *level -= 1.0;
+        Ok(())
+    }
+
+    fn level(&self, level: f64, at: Time, now: Time) -> f64 {
+        (level + now.since(at).as_secs_f64() / self.refill.as_secs_f64()).min(self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_run_out_for_one_key_alone_and_come_back_with_time() {
+        let buckets = Buckets::new(3, Duration::from_secs(10));
+        let start = Time(1_000_000_000);
+        for _ in 0..3 {
+            assert_eq!(buckets.take("ana", start), Ok(()));
+        }
+        assert_eq!(buckets.take("ana", start), Err(11));
+        assert_eq!(buckets.take("ben", start), Ok(()));
+        assert_eq!(
+            buckets.take("ana", start.after(Duration::from_secs(4))),
+            Err(7)
+        );
+        assert_eq!(
+            buckets.take("ana", start.after(Duration::from_secs(10))),
+            Ok(())
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! What the errors of the engine's other parts mean to a caller: status, code, sentence.
+
+use actas_connections::{ConnectionsError, SignInError};
+use actas_runner::{CancelError, CreateError, LoadError};
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::drafts::DraftError;
+use crate::problem::Problem;
+use crate::publish::PublishError;
+
+/// Of connections.
+pub fn connections(error: ConnectionsError) -> Problem {
+    let code = error.code();
+    match error {
+        ConnectionsError::NotFound => Problem::not_found("connection"),
+        ConnectionsError::ParentGone(_) | ConnectionsError::Client(_) => {
+            Problem::conflict(code, error.to_string())
+        }
+        ConnectionsError::Integrity(_) => Problem::internal(error),
+        ConnectionsError::Read(error) => error.into(),
+        ConnectionsError::Commit(error) => error.into(),
+    }
+}
+
+/// Of sign-ins.
+pub fn sign_in(error: SignInError) -> Problem {
+    let code = error.code();
+    match error {
+        SignInError::NotFound => Problem::not_found("sign-in"),
+        SignInError::NotYours => Problem::new(StatusCode::FORBIDDEN, code, error.to_string()),
+        SignInError::Done | SignInError::Over => {
+            Problem::new(StatusCode::GONE, code, error.to_string())
+        }
+        SignInError::NotUsable | SignInError::Taken(_) | SignInError::Misconfigured(_) => {
+            Problem::conflict(code, error.to_string())
+        }
+        SignInError::Read(error) => error.into(),
+        SignInError::Commit(error) => error.into(),
+    }
+}
+
+/// Of loading runs and versions.
+pub fn load(error: LoadError) -> Problem {
+    match error {
+        LoadError::Read(error) => error.into(),
+        LoadError::NoVersion(_) => Problem::not_found("version"),
+        LoadError::Unusable { .. } | LoadError::Journal { .. } => Problem::internal(error),
+    }
+}
+
+/// Of creating runs.
+pub fn create(error: CreateError) -> Problem {
+    match error {
+        CreateError::OtherBody => Problem::invalid("idempotency_key_reused", error.to_string()),
+        CreateError::Load(error) => load(error),
+        CreateError::Store(why) => {
+            tracing::warn!(%why, "run cannot be recorded");
+            Problem::unavailable("the run cannot be recorded just now: send the request again")
+        }
+        CreateError::Stopping => Problem::unavailable(error.to_string()),
+    }
+}
+
+/// Of cancelling runs.
+pub fn cancel(error: CancelError) -> Problem {
+    match error {
+        CancelError::Ended(_) => Problem::conflict("run_ended", error.to_string()),
+        CancelError::NotFound => Problem::not_found("run"),
+        CancelError::Store(why) => {
+            tracing::warn!(%why, "cancelling cannot be recorded");
+            Problem::unavailable("it cannot be recorded just now: send the request again")
+        }
+    }
+}
+
+/// Of drafts.
+pub fn draft(error: DraftError) -> Problem {
+    let text = error.to_string();
+    match error {
+        DraftError::Faults(faults) => {
+            Problem::invalid("flow_has_faults", text).with("diagnostics", json!(faults))
+        }
+        DraftError::OtherFlow { .. } => Problem::invalid("other_flow", text),
+        DraftError::Stale(revision) => {
+            Problem::new(StatusCode::PRECONDITION_FAILED, "draft_changed", text)
+                .with("revision", revision)
+        }
+        DraftError::Exists => Problem::new(StatusCode::PRECONDITION_FAILED, "draft_exists", text),
+        DraftError::Dynamic(..) => Problem::forbidden(text),
+        DraftError::Read(error) => error.into(),
+        DraftError::Commit(error) => error.into(),
+    }
+}
+
+/// Of publishing.
+pub fn publish(error: PublishError) -> Problem {
+    let text = error.to_string();
+    match error {
+        PublishError::Draft(error) => draft(error),
+        PublishError::Unresolved(missing) => {
+            Problem::invalid("unresolved_names", text).with("missing", json!(missing))
+        }
+        PublishError::MayNotUse(_) => Problem::forbidden(text),
+        PublishError::Same(version) => {
+            Problem::conflict("nothing_changed", text).with("version", version)
+        }
+        PublishError::Meanwhile => Problem::conflict("published_meanwhile", text),
+        PublishError::NotProved(_) => {
+            tracing::error!("{text}");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_proved", text)
+        }
+        PublishError::Read(error) => error.into(),
+        PublishError::Commit(error) => error.into(),
+    }
+}

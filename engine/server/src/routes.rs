@@ -1,0 +1,253 @@
+//! The table of all routes, and the router built from it. A route says what it needs and who may call it in the same value that names its
+//! handler; there is no other way to add one.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use futures::future::BoxFuture;
+
+use crate::access::Privilege as P;
+use crate::app::App;
+use crate::call::Call;
+use crate::context::{Context, Visitor};
+use crate::problem::Problem;
+use crate::{api, gate, pages};
+
+/// What a handler gives back.
+pub type Answer = Result<Response, Problem>;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Anybody.
+    Public,
+    /// A person: in a browser with a session, or at this machine's command line.
+    Session,
+    /// A person, or a program with an API token.
+    Either,
+}
+
+/// What kind of thing it answers with: decides how refusals look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// JSON and problem documents.
+    Api,
+    /// HTML for a browser with a session.
+    Page,
+    /// A style sheet or script of ours.
+    Asset,
+}
+
+/// What the caller needs beyond being recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it is about themselves, or the handler asks for the thing at hand.
+    Own,
+    /// This.
+    Privilege(P),
+}
+
+/// The code behind a route.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Gets a visitor.
+    Public(fn(Visitor, Call) -> BoxFuture<'static, Answer>),
+    /// Gets somebody who was recognised.
+    Private(fn(Context, Call) -> BoxFuture<'static, Answer>),
+}
+
+/// A route.
+#[derive(Clone)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, parameters in braces.
+    pub path: &'static str,
+    /// What it answers with.
+    pub kind: Kind,
+    /// Who may call it.
+    pub caller: Caller,
+    /// What they need.
+    pub needs: Needs,
+    /// What it does, in a sentence, for the API's description.
+    pub about: &'static str,
+    /// Its code.
+    pub handler: Handler,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+macro_rules! public {
+    ($kind:ident $method:ident $path:literal $handler:path, $about:literal) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            kind: Kind::$kind,
+            caller: Caller::Public,
+            needs: Needs::Own,
+            about: $about,
+            handler: Handler::Public(|visitor, call| Box::pin($handler(visitor, call))),
+        }
+    };
+}
+
+macro_rules! private {
+    ($kind:ident $method:ident $path:literal $caller:ident $needs:expr, $handler:path, $about:literal) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            kind: Kind::$kind,
+            caller: Caller::$caller,
+            needs: $needs,
+            about: $about,
+            handler: Handler::Private(|context, call| Box::pin($handler(context, call))),
+        }
+    };
+}
+
+const OWN: Needs = Needs::Own;
+
+const fn with(privilege: P) -> Needs {
+    Needs::Privilege(privilege)
+}
+
+/// All routes. Those of a terminal's links exist only where the server was started with them.
+pub fn table(terminal: bool) -> Vec<Route> {
+    let mut routes = Vec::new();
+    routes.extend(public_routes());
+    routes.extend(page_routes());
+    routes.extend(flow_routes());
+    routes.extend(run_routes());
+    routes.extend(own_routes());
+    routes.extend(workspace_routes());
+    if terminal {
+        routes.push(public!(Page GET "/terminal/{token}" pages::terminal::show, "The link a terminal on this machine printed."));
+        routes.push(public!(Page POST "/terminal/{token}" pages::terminal::enter, "Exchanges the terminal's link for a session."));
+    }
+    routes
+}
+
+fn public_routes() -> Vec<Route> {
+    vec![
+        public!(Api GET "/healthz" api::health::alive, "Whether the process lives."),
+        public!(Api GET "/readyz" api::health::ready, "Whether it can take requests."),
+        public!(Api GET "/api/v1/openapi.json" api::health::openapi, "This description."),
+        public!(Asset GET "/assets/{file}" pages::assets::show, "Style sheet and scripts of the pages."),
+        public!(Page GET "/w/{workspace}/login" pages::login::show, "The login page."),
+        public!(Page POST "/w/{workspace}/login" pages::login::enter, "Logs in."),
+        public!(Page GET "/w/{workspace}/link/{token}" pages::login::link, "A one-time login link."),
+        public!(Page POST "/w/{workspace}/link/{token}" pages::login::use_link, "Uses a one-time login link up."),
+        // Who brings it is judged where the code would be redeemed, with what the store knows of the attempt.
+        public!(Page GET "/oauth/callback/{client}" pages::callback::show, "Where a provider sends people back to."),
+    ]
+}
+
+fn page_routes() -> Vec<Route> {
+    vec![
+        private!(Page GET "/" Session OWN, pages::home::show, "My flows, requests, runs and connections."),
+        private!(Page POST "/logout" Session OWN, pages::login::leave, "Logs out."),
+        private!(Page GET "/flows/{flow}" Session with(P::FlowsRun), pages::flow::show, "A flow's form."),
+        private!(Page POST "/flows/{flow}" Session with(P::FlowsRun), pages::flow::run, "Runs a flow from its form."),
+        private!(Page GET "/runs/{run}" Session OWN, pages::run::show, "A run."),
+        private!(Page POST "/runs/{run}/cancel" Session OWN, pages::run::cancel, "Cancels a run."),
+        private!(Page GET "/connect/{sign_in}" Session OWN, pages::connect::show, "A sign-in that a run waits for."),
+        private!(Page POST "/connect/{sign_in}" Session OWN, pages::connect::answer, "Signs in, agrees or declines."),
+        private!(Page GET "/link/{what}/{first}" Session OWN, pages::link::show, "A connection to make or renew."),
+        private!(Page POST "/link/{what}/{first}" Session OWN, pages::link::begin, "Begins to make or renew a connection."),
+        private!(Page GET "/link/{what}/{first}/{second}" Session OWN, pages::link::show, "A connection to make."),
+        private!(Page POST "/link/{what}/{first}/{second}" Session OWN, pages::link::begin, "Begins to make a connection."),
+        private!(Page POST "/connections/{connection}/disconnect" Session OWN, pages::home::disconnect, "Disconnects one's own connection."),
+        private!(Page POST "/connections/{connection}/delete" Session OWN, pages::home::delete, "Deletes one's own connection."),
+    ]
+}
+
+fn flow_routes() -> Vec<Route> {
+    vec![
+        private!(Api POST "/api/v1/validate" Either with(P::FlowsView), api::flows::validate, "All faults of a flow's text."),
+        private!(Api GET "/api/v1/flows" Either OWN, api::flows::list, "The flows one may see or run."),
+        private!(Api GET "/api/v1/flows/{flow}" Either OWN, api::flows::show, "A flow."),
+        private!(Api GET "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::show, "The draft, as YAML or JSON."),
+        private!(Api PUT "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::save, "Saves the draft; build-time values are set apart."),
+        private!(Api POST "/api/v1/flows/{flow}/draft/runs" Either with(P::FlowsEdit), api::drafts::run, "Runs the draft as its author."),
+        private!(Api GET "/api/v1/flows/{flow}/versions" Either with(P::FlowsView), api::versions::list, "All published versions."),
+        private!(Api POST "/api/v1/flows/{flow}/versions" Either with(P::FlowsPublish), api::versions::publish, "Publishes the draft as the next version."),
+        private!(Api GET "/api/v1/flows/{flow}/versions/{number}" Either with(P::FlowsView), api::versions::show, "A version."),
+        private!(Api GET "/api/v1/flows/{flow}/versions/{number}/export" Either with(P::FlowsView), api::versions::export, "A version as a file."),
+        private!(Api GET "/api/v1/flows/{flow}/accounts" Either with(P::FlowsRun), api::flows::accounts, "What the invoker would have to connect."),
+        private!(Api GET "/api/v1/flows/{flow}/runners" Either with(P::FlowsView), api::flows::runners, "Who may run it."),
+        private!(Api PUT "/api/v1/flows/{flow}/runners" Either with(P::FlowsPublish), api::flows::set_runners, "Says who may run it."),
+        private!(Api POST "/api/v1/flows/{flow}/stop" Either with(P::FlowsStop), api::flows::stop, "Stops it: new runs are refused."),
+        private!(Api POST "/api/v1/flows/{flow}/start" Either with(P::FlowsStop), api::flows::start, "Starts it again."),
+    ]
+}
+
+fn run_routes() -> Vec<Route> {
+    vec![
+        private!(Api POST "/api/v1/flows/{flow}/runs" Either with(P::FlowsRun), api::runs::create, "Runs the published version."),
+        private!(Api GET "/api/v1/runs" Either OWN, api::runs::list, "One's own runs, or all with the privilege."),
+        private!(Api GET "/api/v1/runs/{run}" Either OWN, api::runs::show, "A run."),
+        private!(Api GET "/api/v1/runs/{run}/journal" Either OWN, api::runs::journal, "What happened in a run, in order."),
+        private!(Api GET "/api/v1/runs/{run}/events" Either OWN, api::events::stream, "The run's document at every change, as server-sent events."),
+        private!(Api POST "/api/v1/runs/{run}/cancel" Either OWN, api::runs::cancel, "Cancels a run."),
+    ]
+}
+
+fn own_routes() -> Vec<Route> {
+    vec![
+        private!(Api GET "/api/v1/me" Either OWN, api::me::show, "Who one is and what one may do."),
+        private!(Api GET "/api/v1/me/requests" Either OWN, api::me::requests, "What is asked of me."),
+        private!(Api GET "/api/v1/me/connections" Either OWN, api::me::connections, "My connections."),
+        private!(Api POST "/api/v1/me/connections" Either OWN, api::me::connect, "The page to make a connection of mine at."),
+        private!(Api POST "/api/v1/me/connections/{connection}/reconnect" Either OWN, api::me::reconnect, "The page to renew a connection of mine at."),
+        private!(Api POST "/api/v1/me/connections/{connection}/disconnect" Either OWN, api::me::disconnect, "Disconnects a connection of mine."),
+        private!(Api DELETE "/api/v1/me/connections/{connection}" Either OWN, api::me::delete, "Deletes a connection of mine."),
+        private!(Api POST "/api/v1/tokens" Session OWN, api::users::add_token, "Makes an API token; shown once."),
+    ]
+}
+
+fn workspace_routes() -> Vec<Route> {
+    vec![
+        private!(Api GET "/api/v1/connections" Either with(P::ConnectionsView), api::connections::list, "Shared connections."),
+        private!(Api POST "/api/v1/connections" Either with(P::ConnectionsAdd), api::connections::add, "The page to make a shared connection at."),
+        private!(Api GET "/api/v1/connections/{connection}" Either with(P::ConnectionsView), api::connections::show, "A shared connection."),
+        private!(Api DELETE "/api/v1/connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete, "Deletes a shared connection; stops the flows that use it."),
+        private!(Api GET "/api/v1/runtime-connections" Either with(P::RuntimeConnectionsView), api::connections::personal, "Whose personal connections there are."),
+        private!(Api DELETE "/api/v1/runtime-connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete_personal, "Deletes a person's connection."),
+        private!(Api GET "/api/v1/apps" Either OWN, api::apps::list, "The apps there are."),
+        private!(Api GET "/api/v1/apps/{app}" Either OWN, api::apps::show, "An app with its modules."),
+        private!(Api GET "/api/v1/apps/{app}/clients" Either with(P::ConnectionsView), api::apps::clients, "How the workspace is known to an app."),
+        private!(Api POST "/api/v1/apps/{app}/clients" Either with(P::AppsEdit), api::apps::add_client, "Makes an app client."),
+        private!(Api PUT "/api/v1/apps/{app}/clients/{name}" Either with(P::AppsEdit), api::apps::change_client, "Changes an app client."),
+        private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first."),
+        private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written."),
+        private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People."),
+        private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers with their one-time link."),
+        private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person."),
+        private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person."),
+        private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden."),
+    ]
+}
+
+/// The router of a table. The routes live as long as the process: they are the same for every request.
+pub fn router(app: &Arc<App>, table: &'static [Route]) -> Router {
+    let mut router = Router::new();
+    for route in table {
+        let app = Arc::clone(app);
+        let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+        router = router.route(
+            route.path,
+            on(filter, move |request: Request| {
+                gate::pass(route, Arc::clone(&app), request)
+            }),
+        );
+    }
+    router.fallback(gate::nothing)
+}

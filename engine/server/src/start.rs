@@ -1,0 +1,172 @@
+//! Starting a run and answering for it, for API and pages alike: inputs checked against the flow's schemas, the entry point derived, and
+//! nothing acknowledged that is not durable.
+
+use std::time::Duration;
+
+use actas_core::flow::{Entry, Flow, Trigger};
+use actas_core::ids::{RunId, VersionId};
+use actas_core::run::{Run, RunDocument, Viewer, document};
+use actas_runner::{NewRun, Started};
+use actas_store::{FlowRow, system};
+use axum::http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::access::on_run_list;
+use crate::accounts::last_version;
+use crate::api::json as answer_json;
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::refusals;
+use crate::routes::Answer;
+
+/// Checks inputs and fills defaults in; all faults at once.
+///
+/// # Errors
+/// 422 with every fault.
+pub fn inputs(flow: &Flow, given: Map<String, Value>) -> Result<Value, Problem> {
+    flow.check_inputs(Value::Object(given)).map_err(|faults| {
+        Problem::invalid(
+            "invalid_inputs",
+            "the inputs do not fit what the flow takes",
+        )
+        .with("errors", json!(faults))
+    })
+}
+
+/// Starts the last version of a flow for the caller.
+///
+/// # Errors
+/// 403 off the run list, 409 if stopped or never published, 422 for inputs and reused keys.
+pub async fn run_flow(
+    cx: &Context,
+    flow: &FlowRow,
+    given: Map<String, Value>,
+    idempotency: Option<(String, String)>,
+) -> Result<Started, Problem> {
+    if !on_run_list(&cx.user, &flow.runners) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not_on_run_list",
+            format!(
+                "you may not run `{}`: whoever publishes it can allow you",
+                flow.name
+            ),
+        ));
+    }
+    if let Some(reason) = &flow.stopped {
+        return Err(Problem::conflict(
+            "flow_stopped",
+            format!("flow `{}` is stopped: {reason}", flow.name),
+        ));
+    }
+    let version = last_version(cx, flow).await?;
+    let entry = cx.entry();
+    let Trigger::OnDemand { from } = &version.plan.flow.trigger;
+    if !from.is_empty() && !from.contains(&entry) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "entry_not_allowed",
+            format!(
+                "flow `{}` cannot be started this way (`{}`)",
+                flow.name,
+                entry.as_str()
+            ),
+        ));
+    }
+    let inputs = inputs(&version.plan.flow, given)?;
+    create(cx, &version.row.id, entry, inputs, idempotency).await
+}
+
+/// Creates a run of a version or snapshot for the caller.
+///
+/// # Errors
+/// See [`refusals::create`].
+pub async fn create(
+    cx: &Context,
+    version: &VersionId,
+    entry: Entry,
+    inputs: Value,
+    idempotency: Option<(String, String)>,
+) -> Result<Started, Problem> {
+    let new = NewRun {
+        workspace: cx.workspace().clone(),
+        version: version.clone(),
+        invoker: cx.person(),
+        actor: cx.actor(),
+        entry,
+        inputs,
+        idempotency,
+        ip: cx.ip.clone(),
+        agent: cx.agent.clone(),
+    };
+    cx.app.runner.create(new).await.map_err(refusals::create)
+}
+
+/// Answers for a run: 200 with its document if it ended or paused in time, else 202 once it is durable.
+///
+/// # Errors
+/// If it cannot be recorded or read.
+pub async fn answer(cx: &Context, started: &Started, wait: Option<u64>) -> Answer {
+    let runner = &cx.app.runner;
+    let settled = match wait {
+        Some(seconds) => runner
+            .settled(cx.workspace(), &started.run, Duration::from_secs(seconds))
+            .await
+            .map_err(refusals::load)?,
+        None => None,
+    };
+    let (status, run) = match settled {
+        Some(run) => (StatusCode::OK, Some(run)),
+        None => {
+            runner
+                .durable(&started.run)
+                .await
+                .map_err(refusals::create)?;
+            let run = runner
+                .load(cx.workspace(), &started.run)
+                .await
+                .map_err(refusals::load)?;
+            (StatusCode::ACCEPTED, run)
+        }
+    };
+    let run = run.ok_or_else(|| Problem::internal("a durable run cannot be read"))?;
+    let mut response = answer_json(status, &view(cx, &run).0);
+    let headers = response.headers_mut();
+    let place = format!("/api/v1/runs/{}", started.run);
+    if let Ok(value) = HeaderValue::from_str(&place) {
+        headers.insert(header::LOCATION, value);
+    }
+    if wait.is_some() && status == StatusCode::OK {
+        headers.insert("preference-applied", HeaderValue::from_static("wait"));
+    }
+    if started.repeated {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// A run's document as the caller may see it.
+pub fn view(cx: &Context, run: &Run) -> RunDocument {
+    let viewer = Viewer {
+        user: cx.user.id.clone(),
+    };
+    document(run, &viewer, system::now(), &|sign_in| {
+        cx.app
+            .origin
+            .join(&format!("/connect/{sign_in}"))
+            .to_string()
+    })
+}
+
+/// A run of the caller's workspace, folded.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn load(cx: &Context, id: &RunId) -> Result<Run, Problem> {
+    cx.app
+        .runner
+        .load(cx.workspace(), id)
+        .await
+        .map_err(refusals::load)?
+        .ok_or_else(|| Problem::not_found("run"))
+}

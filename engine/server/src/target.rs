@@ -1,0 +1,107 @@
+//! Where a page leads back to: the name of a page we know, never an address.
+
+use std::fmt;
+use std::str::FromStr;
+
+use actas_core::ids::{FlowName, RunId, SignInId};
+
+/// A page of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Target {
+    /// The first page.
+    #[default]
+    Home,
+    /// A run.
+    Run(RunId),
+    /// A sign-in that a run waits for.
+    Connect(SignInId),
+    /// A flow's form.
+    Flow(FlowName),
+    /// A connection to be made or renewed from the list, by what the link said.
+    Link(crate::pages::link::LinkTarget),
+}
+
+impl Target {
+    /// Its path.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Home => "/".to_owned(),
+            Self::Run(run) => format!("/runs/{run}"),
+            Self::Connect(sign_in) => format!("/connect/{sign_in}"),
+            Self::Flow(flow) => format!("/flows/{flow}"),
+            Self::Link(link) => link.path(),
+        }
+    }
+
+    /// The page of a path, to come back to after logging in.
+    pub fn of_path(path: &str) -> Self {
+        match path.trim_start_matches('/').split_once('/') {
+            Some(("connect", id)) => Self::of(&format!("connect:{id}")),
+            Some(("runs", id)) => Self::of(&format!("run:{id}")),
+            Some(("flows", name)) => Self::of(&format!("flow:{name}")),
+            Some(("link", link)) => Self::of(&format!("link:{}", link.replace('/', ":"))),
+            _ => Self::Home,
+        }
+    }
+
+    /// What a parameter named; anything unknown leads home.
+    pub fn of(text: &str) -> Self {
+        text.parse().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Home => f.write_str("home"),
+            Self::Run(run) => write!(f, "run:{run}"),
+            Self::Connect(sign_in) => write!(f, "connect:{sign_in}"),
+            Self::Flow(flow) => write!(f, "flow:{flow}"),
+            Self::Link(link) => write!(f, "link:{link}"),
+        }
+    }
+}
+
+/// The text names no page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no such page")]
+pub struct Unknown;
+
+impl FromStr for Target {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        match text.split_once(':') {
+            None if text == "home" => Ok(Self::Home),
+            Some(("run", id)) => id.parse().map(Self::Run).map_err(|_| Unknown),
+            Some(("connect", id)) => id.parse().map(Self::Connect).map_err(|_| Unknown),
+            Some(("flow", name)) => name.parse().map(Self::Flow).map_err(|_| Unknown),
+            Some(("link", link)) => link.parse().map(Self::Link).map_err(|_| Unknown),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_pages_can_be_returned_to() {
+        let run = Target::Run(RunId::from_bits(1));
+        assert_eq!(Target::of(&run.to_string()), run);
+        assert_eq!(Target::of_path(&run.path()), run);
+        for odd in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "run:https://evil.example",
+            "connect:../../logout",
+            "javascript:alert(1)",
+            "",
+        ] {
+            assert_eq!(Target::of(odd), Target::Home, "{odd}");
+            assert_eq!(Target::of_path(odd), Target::Home, "{odd}");
+        }
+    }
+}
