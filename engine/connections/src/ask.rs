@@ -1,15 +1,16 @@
-//! Which connection fills a slot of a run, or why its person must be asked.
+//! Which connection fills a slot of a run, or why its person must be asked. There is no fallback in here, and there must be none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actas_core::Time;
 use actas_core::app::Manifest;
-use actas_core::flow::Dynamic;
+use actas_core::flow::{Dynamic, Keep};
 use actas_core::ids::{
-    ConnectionId, FlowId, RunId, SignInId, SlotName, UserId, VersionId, WorkspaceId,
+    ClientId, ConnectionId, FlowId, RunId, SignInId, SlotName, UserId, VersionId, WorkspaceId,
 };
-use actas_core::run::{AskReason, Bound};
-use actas_store::{Binding, SignInRow};
+use actas_core::run::{AskReason, Bound, ConnectionKind, Rule};
+use actas_store::{Binding, ConnectionRow, ConnectionState, Reader, SignInRow, SignInState};
 
 use crate::connections::Connections;
 use crate::errors::ConnectionsError;
@@ -58,14 +59,210 @@ pub enum Resolution {
     },
 }
 
+impl Resolution {
+    fn ask(reason: AskReason, connection: Option<&ConnectionRow>) -> Self {
+        Self::Ask {
+            reason,
+            connection: connection.map(|row| row.id.clone()),
+        }
+    }
+
+    fn bound(row: ConnectionRow, rule: Rule) -> Self {
+        Self::Bound(Bound {
+            connection: row.id,
+            kind: row.kind,
+            rule,
+            account: row.account,
+        })
+    }
+}
+
+/// Why a connection is of no use as it stands; none: it is.
+pub(crate) fn dead(state: ConnectionState) -> Option<AskReason> {
+    match state {
+        ConnectionState::Connected => None,
+        ConnectionState::Expired => Some(AskReason::Expired),
+        ConnectionState::Revoked => Some(AskReason::Revoked),
+        ConnectionState::Disconnected => Some(AskReason::Disconnected),
+    }
+}
+
+/// Whether granted scopes are enough. Two that OpenID Connect asks for but seldom grants by name are not looked for.
+pub(crate) fn enough<'a>(mut wanted: impl Iterator<Item = &'a String>, granted: &[String]) -> bool {
+    wanted.all(|scope| {
+        matches!(scope.as_str(), "openid" | "offline_access") || granted.contains(scope)
+    })
+}
+
+/// The slot whose person a connection must have been made by: what decides whether it may be chosen there at all.
+pub(crate) struct Fits<'a> {
+    pub(crate) person: &'a UserId,
+    pub(crate) client: &'a ClientId,
+    pub(crate) parent: Option<&'a ConnectionId>,
+    pub(crate) flow: &'a FlowId,
+    pub(crate) slot: &'a SlotName,
+}
+
+impl Fits<'_> {
+    /// With a parent: made under it. Without one: made for this very slot. Always: this person's own, through this client, for good.
+    pub(crate) fn takes(&self, row: &ConnectionRow) -> bool {
+        row.kind == ConnectionKind::Personal
+            && row.owner == *self.person
+            && row.client == *self.client
+            && row.only_run.is_none()
+            && match self.parent {
+                Some(parent) => row.parent.as_ref() == Some(parent),
+                None => {
+                    row.parent.is_none()
+                        && row
+                            .made_for
+                            .as_ref()
+                            .is_some_and(|(flow, slot)| flow == self.flow && slot == self.slot)
+                }
+            }
+    }
+}
+
 impl Connections {
     /// Looks a slot's connection up. There is no fallback: another person's, or a shared one in place of a dynamic one, is never the answer.
     ///
     /// # Errors
     /// If the store is away, or the slot's parent was deleted.
     pub async fn resolve(&self, ask: &SlotAsk) -> Result<Resolution, ConnectionsError> {
-        let _ = (&self.inner, ask);
-        todo!()
+        let reader = self.reader(&ask.workspace);
+        match &ask.binding {
+            Binding::Shared { connection, .. } => {
+                let row = reader.connection(connection).await?;
+                let row = row
+                    .filter(|row| row.kind == ConnectionKind::Shared && row.app == ask.manifest.app)
+                    .ok_or(ConnectionsError::NotFound)?;
+                Ok(match dead(row.state) {
+                    Some(reason) => Resolution::ask(reason, Some(&row)),
+                    None => Resolution::bound(row, Rule::Shared),
+                })
+            }
+            Binding::Dynamic { client, parent } => {
+                if let Some(parent) = parent
+                    && reader.connection(parent).await?.is_none()
+                {
+                    return Err(ConnectionsError::ParentGone(ask.slot.to_string()));
+                }
+                if ask.draft {
+                    return self.build_time(&reader, ask, client).await;
+                }
+                if ask.dynamic.as_ref().is_some_and(|d| d.keep == Keep::Run) {
+                    return self.for_this_run(&reader, ask).await;
+                }
+                let fits = Fits {
+                    person: &ask.person,
+                    client,
+                    parent: parent.as_ref(),
+                    flow: &ask.flow,
+                    slot: &ask.slot,
+                };
+                self.granted(&reader, ask, &fits).await
+            }
+        }
+    }
+
+    async fn granted(
+        &self,
+        reader: &Reader,
+        ask: &SlotAsk,
+        fits: &Fits<'_>,
+    ) -> Result<Resolution, ConnectionsError> {
+        let grant = reader.grant(&ask.person, &ask.flow, &ask.slot).await?;
+        let granted = match &grant {
+            Some(grant) => reader.connection(&grant.connection).await?,
+            None => None,
+        };
+        let (Some(grant), Some(row)) = (grant, granted.filter(|row| fits.takes(row))) else {
+            // A connection alone is not enough: nobody agreed that this flow may use it.
+            let own = reader.personal_connections(Some(&ask.person)).await?;
+            let some = own
+                .iter()
+                .any(|row| fits.takes(row) && dead(row.state).is_none());
+            let reason = if some {
+                AskReason::Consent
+            } else {
+                AskReason::Missing
+            };
+            return Ok(Resolution::ask(reason, None));
+        };
+        if let Some(reason) = dead(row.state) {
+            return Ok(Resolution::ask(reason, Some(&row)));
+        }
+        if !enough(ask.surface.scopes.iter(), &row.scopes) {
+            return Ok(Resolution::ask(AskReason::Scopes, Some(&row)));
+        }
+        // What cannot be read was not agreed to.
+        let agreed = serde_json::from_str::<Surface>(&grant.surface)
+            .is_ok_and(|agreed| !ask.surface.widens(&agreed));
+        Ok(if agreed {
+            Resolution::bound(row, Rule::Invoker)
+        } else {
+            Resolution::ask(AskReason::Consent, Some(&row))
+        })
+    }
+
+    /// A draft's run acts through its author's own build-time value and through nothing else.
+    async fn build_time(
+        &self,
+        reader: &Reader,
+        ask: &SlotAsk,
+        client: &ClientId,
+    ) -> Result<Resolution, ConnectionsError> {
+        let values = reader.build_values(&ask.flow, &ask.person).await?;
+        let Some(value) = values.into_iter().find(|value| value.slot == ask.slot) else {
+            return Ok(Resolution::ask(AskReason::Missing, None));
+        };
+        let row = match &value.connection {
+            Some(id) => reader.connection(id).await?,
+            None => reader
+                .personal_connections(Some(&ask.person))
+                .await?
+                .into_iter()
+                .filter(|row| row.app == ask.manifest.app && row.client == *client)
+                .find(|row| named(row, &value.written)),
+        };
+        let row = row.filter(|row| {
+            row.kind == ConnectionKind::Personal
+                && row.owner == ask.person
+                && row.app == ask.manifest.app
+                && row.client == *client
+                && row.only_run.is_none()
+        });
+        Ok(match row {
+            None => Resolution::ask(AskReason::Missing, None),
+            Some(row) => match dead(row.state) {
+                Some(reason) => Resolution::ask(reason, Some(&row)),
+                None if !enough(ask.surface.scopes.iter(), &row.scopes) => {
+                    Resolution::ask(AskReason::Scopes, Some(&row))
+                }
+                None => Resolution::bound(row, Rule::BuildTime),
+            },
+        })
+    }
+
+    /// `keep: run`: what was given for this run and slot, and nothing that was there before.
+    async fn for_this_run(
+        &self,
+        reader: &Reader,
+        ask: &SlotAsk,
+    ) -> Result<Resolution, ConnectionsError> {
+        let here = (ask.flow.clone(), ask.slot.clone());
+        let row = reader
+            .connections_of_run(&ask.run)
+            .await?
+            .into_iter()
+            .find(|row| row.owner == ask.person && row.made_for.as_ref() == Some(&here));
+        Ok(match row {
+            None => Resolution::ask(AskReason::Missing, None),
+            Some(row) => match dead(row.state) {
+                Some(reason) => Resolution::ask(reason, Some(&row)),
+                None => Resolution::bound(row, Rule::Invoker),
+            },
+        })
     }
 
     /// The row of a request that asks a dynamic slot's person; the runner stores it with the pause.
@@ -78,7 +275,51 @@ impl Connections {
         until: Time,
         now: Time,
     ) -> SignInRow {
-        let _ = (ask, id, reason, connection, until, now);
-        todo!()
+        let (client, parent) = match &ask.binding {
+            Binding::Dynamic { client, parent } => (client.clone(), parent.clone()),
+            Binding::Shared { client, .. } => (client.clone(), None),
+        };
+        SignInRow {
+            id,
+            run: ask.run.clone(),
+            flow: ask.flow.clone(),
+            version: ask.version.clone(),
+            slot: ask.slot.clone(),
+            person: ask.person.clone(),
+            app: ask.manifest.app.clone(),
+            client,
+            parent,
+            reason,
+            connection,
+            surface: surface_text(&ask.surface),
+            rule: if ask.draft {
+                Rule::BuildTime
+            } else {
+                Rule::Invoker
+            },
+            state: SignInState::Open,
+            created_at: now,
+            until,
+        }
     }
+}
+
+/// The surface as the store keeps it.
+pub(crate) fn surface_text(surface: &Surface) -> String {
+    serde_json::to_string(surface).unwrap_or_default()
+}
+
+/// Scopes as they are asked for: sorted, each once.
+pub(crate) fn scope_list(scopes: &BTreeSet<String>) -> Vec<String> {
+    scopes.iter().cloned().collect()
+}
+
+/// Whether an author meant this connection by what they wrote.
+fn named(row: &ConnectionRow, written: &str) -> bool {
+    row.id.as_str() == written
+        || row.account == written
+        || row
+            .name
+            .as_ref()
+            .is_some_and(|name| name.as_str() == written)
 }

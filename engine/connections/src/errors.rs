@@ -179,6 +179,11 @@ pub enum CallbackError {
         "you signed in as another account than the one this connection is for: sign out at the app and start again"
     )]
     OtherAccount,
+    /// The person left something out at the provider.
+    #[error(
+        "the app was not given all that this flow needs: start again and leave everything ticked"
+    )]
+    MissingScopes,
     /// The run ended, or its pause's time is over.
     #[error("the run that asked has ended: nothing was stored")]
     Over,
@@ -209,6 +214,7 @@ impl CallbackError {
             Self::Refused => "provider_refused",
             Self::Unavailable => "provider_unavailable",
             Self::OtherAccount => "other_account",
+            Self::MissingScopes => "scopes_missing",
             Self::Over => "sign_in_over",
             Self::ClientChanged => "app_client_changed",
             Self::Read(_) | Self::Commit(_) => "store_unavailable",

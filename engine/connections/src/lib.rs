@@ -6,14 +6,24 @@
 //! [`actas_egress::Credential`], and never in an error, a log line or an audit record.
 
 mod ask;
+mod callback;
 mod config;
 mod connections;
 mod errors;
+mod flights;
 mod forget;
+mod key;
 mod page;
 mod pending;
+mod provider;
+mod refresh;
+mod secrets;
+mod settle;
 mod surface;
+mod token;
 mod usage;
+pub mod vault;
+mod wake;
 mod who;
 
 pub use ask::{Resolution, SlotAsk};

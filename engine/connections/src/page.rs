@@ -1,11 +1,20 @@
-//! What the connect page shows, and its answers that need no trip to the provider.
+//! What the connect page shows, and its answers that need no trip to the provider. Whoever is not the slot's person learns nothing here.
+
+use std::collections::BTreeSet;
 
 use actas_core::Time;
+use actas_core::app::Manifest;
+use actas_core::audit::Draft;
+use actas_core::flow::{Flow, Keep, SlotKind};
 use actas_core::ids::{ConnectionId, RunId, SignInId, UserId, WorkspaceId};
-use actas_core::run::AskReason;
+use actas_core::run::{AskReason, Rule};
+use actas_store::{CommitError, ConnectionRow, Reader, SignInRow, SignInState};
 
-use crate::connections::Connections;
+use crate::ask::{Fits, dead, enough};
+use crate::connections::{Connections, SetupError, now, settings};
 use crate::errors::SignInError;
+use crate::surface::Surface;
+use crate::wake::Answer;
 use crate::who::Who;
 
 /// What the slot's person sees before they agree to anything.
@@ -82,6 +91,42 @@ pub struct Finished {
     pub app: String,
 }
 
+/// A sign-in with what its version says about it.
+pub(crate) struct Asked {
+    pub(crate) row: SignInRow,
+    pub(crate) flow: Flow,
+    pub(crate) manifest: std::sync::Arc<Manifest>,
+    pub(crate) surface: Surface,
+}
+
+impl Asked {
+    pub(crate) fn this_run_only(&self) -> bool {
+        self.row.rule == Rule::Invoker
+            && self.flow.connections.get(&self.row.slot).is_some_and(
+                |slot| matches!(&slot.kind, SlotKind::Dynamic(d) if d.keep == Keep::Run),
+            )
+    }
+
+    pub(crate) fn fits(&self) -> Fits<'_> {
+        Fits {
+            person: &self.row.person,
+            client: &self.row.client,
+            parent: self.row.parent.as_ref(),
+            flow: &self.row.flow,
+            slot: &self.row.slot,
+        }
+    }
+}
+
+impl From<SetupError> for SignInError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Wrong(why) => Self::Misconfigured(why),
+            SetupError::Read(error) => error.into(),
+        }
+    }
+}
+
 impl Connections {
     /// What a sign-in's page shows to its person, and to nobody else.
     ///
@@ -94,8 +139,64 @@ impl Connections {
         viewer: &UserId,
         who: &Who,
     ) -> Result<SignInView, SignInError> {
-        let _ = (workspace, id, viewer, who);
-        todo!()
+        let reader = self.reader(workspace);
+        let row = self.theirs(&reader, id, viewer, who).await?;
+        let asked = self.asked(&reader, row).await?;
+        let opened = self
+            .sign_in_draft(&reader, who, &asked.row, "sign_in.opened", "ok")
+            .await?;
+        self.commit(Vec::new(), vec![opened]).await?;
+
+        let Asked {
+            row,
+            flow,
+            manifest,
+            surface,
+        } = &asked;
+        let slot = flow.connections.get(&row.slot);
+        let before = reader
+            .grant(&row.person, &row.flow, &row.slot)
+            .await?
+            .and_then(|grant| serde_json::from_str::<Surface>(&grant.surface).ok());
+        let account = match &row.connection {
+            Some(id) => reader.connection(id).await?.map(|c| c.account),
+            None => None,
+        };
+        Ok(SignInView {
+            id: row.id.clone(),
+            run: row.run.clone(),
+            flow: flow.flow.to_string(),
+            flow_title: flow.title.clone(),
+            steps: flow
+                .steps
+                .iter()
+                .filter(|(_, step)| step.connection.as_ref() == Some(&row.slot))
+                .map(|(id, step)| step.title.clone().unwrap_or_else(|| id.to_string()))
+                .collect(),
+            slot: row.slot.to_string(),
+            app: manifest.title.clone(),
+            scopes: scope_views(manifest, &surface.scopes, before.as_ref()),
+            hosts: self.hosts(&reader, row, manifest, surface).await?,
+            why: slot.and_then(|slot| match &slot.kind {
+                SlotKind::Dynamic(dynamic) => dynamic.why.clone(),
+                SlotKind::Connection(_) => None,
+            }),
+            reason: row.reason,
+            account: account.filter(|_| must_be_same(row)),
+            candidates: self
+                .candidates(&reader, &asked)
+                .await?
+                .into_iter()
+                .map(|c| Candidate {
+                    connection: c.id,
+                    account: c.account,
+                })
+                .collect(),
+            this_run_only: asked.this_run_only(),
+            build: row.rule == Rule::BuildTime,
+            declined: row.state == SignInState::Declined,
+            until: row.until,
+        })
     }
 
     /// Agrees with a connection that is there: no trip to the provider.
@@ -110,8 +211,45 @@ impl Connections {
         connection: &ConnectionId,
         who: &Who,
     ) -> Result<Finished, SignInError> {
-        let _ = (workspace, id, user, connection, who);
-        todo!()
+        let reader = self.reader(workspace);
+        for _ in 0..6 {
+            let row = self.theirs(&reader, id, user, who).await?;
+            let asked = self.asked(&reader, row).await?;
+            let chosen = self
+                .candidates(&reader, &asked)
+                .await?
+                .into_iter()
+                .find(|candidate| candidate.id == *connection)
+                .ok_or(SignInError::NotUsable)?;
+            let at = now();
+            let answer = Answer {
+                connection: &chosen,
+                asked: Some(&asked),
+                at,
+            };
+            let ops = self.answered(&reader, &answer).await?;
+            let mut done = self
+                .sign_in_draft(&reader, who, &asked.row, "sign_in.done", "ok")
+                .await?;
+            done.connection = Some(chosen.id.clone());
+            done.account = Some(chosen.account.clone());
+            done.reason = Some("agreed".to_owned());
+            match self.commit(ops, vec![done]).await {
+                Ok(()) => {
+                    return Ok(Finished {
+                        run: Some(asked.row.run.clone()),
+                        sign_in: Some(asked.row.id.clone()),
+                        connection: chosen.id,
+                        account: chosen.account,
+                        app: asked.manifest.title.clone(),
+                    });
+                }
+                // Some run ended or was answered meanwhile: look again who waits.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(SignInError::Commit(CommitError::Busy))
     }
 
     /// Says no. The run stays paused, and until its deadline the person may change their mind.
@@ -125,7 +263,157 @@ impl Connections {
         user: &UserId,
         who: &Who,
     ) -> Result<(), SignInError> {
-        let _ = (workspace, id, user, who);
-        todo!()
+        let reader = self.reader(workspace);
+        let row = self.theirs(&reader, id, user, who).await?;
+        if row.state == SignInState::Declined {
+            return Ok(());
+        }
+        let draft = self
+            .sign_in_draft(&reader, who, &row, "sign_in.declined", "refused")
+            .await?;
+        match self.commit(self.declined(&reader, &row), vec![draft]).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Conflict { .. }) => Err(SignInError::Over),
+            Err(error) => Err(error.into()),
+        }
     }
+
+    /// A sign-in that this user may see and answer now.
+    pub(crate) async fn theirs(
+        &self,
+        reader: &Reader,
+        id: &SignInId,
+        user: &UserId,
+        who: &Who,
+    ) -> Result<SignInRow, SignInError> {
+        let row = reader.sign_in(id).await?.ok_or(SignInError::NotFound)?;
+        if row.person != *user || !self.is_active(reader, user).await? {
+            let mut refused = self
+                .sign_in_draft(reader, who, &row, "sign_in.refused", "refused")
+                .await?;
+            refused.reason = Some("wrong_person".to_owned());
+            self.commit(Vec::new(), vec![refused]).await?;
+            return Err(SignInError::NotYours);
+        }
+        match row.state {
+            SignInState::Done => return Err(SignInError::Done),
+            SignInState::Closed => return Err(SignInError::Over),
+            SignInState::Open | SignInState::Declined => {}
+        }
+        let ended = reader
+            .run(&row.run)
+            .await?
+            .is_none_or(|run| run.ended_at.is_some());
+        if ended || row.until <= now() {
+            return Err(SignInError::Over);
+        }
+        Ok(row)
+    }
+
+    /// A sign-in with what its version says about it.
+    pub(crate) async fn asked(
+        &self,
+        reader: &Reader,
+        row: SignInRow,
+    ) -> Result<Asked, SignInError> {
+        let (version, manifest) = self.manifest_of(reader, &row.version, &row.app).await?;
+        let unreadable =
+            || SignInError::Misconfigured("the flow's version cannot be read".to_owned());
+        let flow = serde_json::from_str(&version.document).map_err(|_| unreadable())?;
+        let surface = serde_json::from_str(&row.surface).map_err(|_| unreadable())?;
+        Ok(Asked {
+            row,
+            flow,
+            manifest,
+            surface,
+        })
+    }
+
+    /// Their own connections that could answer it as they stand.
+    async fn candidates(
+        &self,
+        reader: &Reader,
+        asked: &Asked,
+    ) -> Result<Vec<ConnectionRow>, SignInError> {
+        // For one run only nothing that was there before counts.
+        if asked.this_run_only() {
+            return Ok(Vec::new());
+        }
+        let fits = asked.fits();
+        let own = reader.personal_connections(Some(&asked.row.person)).await?;
+        Ok(own
+            .into_iter()
+            .filter(|row| {
+                fits.takes(row)
+                    && dead(row.state).is_none()
+                    && enough(asked.surface.scopes.iter(), &row.scopes)
+            })
+            .collect())
+    }
+
+    async fn hosts(
+        &self,
+        reader: &Reader,
+        row: &SignInRow,
+        manifest: &Manifest,
+        surface: &Surface,
+    ) -> Result<Vec<String>, SignInError> {
+        let from_client = reader
+            .client(&row.client)
+            .await?
+            .and_then(|client| settings(&client).ok())
+            .and_then(|settings| manifest.hosts(&settings).ok());
+        Ok(from_client.unwrap_or_else(|| surface.hosts.iter().cloned().collect()))
+    }
+
+    /// An audit record about a sign-in.
+    pub(crate) async fn sign_in_draft(
+        &self,
+        reader: &Reader,
+        who: &Who,
+        row: &SignInRow,
+        action: &str,
+        outcome: &str,
+    ) -> Result<Draft, actas_store::ReadError> {
+        let mut draft = who.draft(
+            reader.workspace(),
+            now(),
+            action,
+            ("sign_in", row.id.as_str()),
+            outcome,
+        );
+        draft.person = self.person(reader, &row.person).await?;
+        draft.rule = Some(row.rule);
+        draft.run = Some(row.run.clone());
+        draft.flow = reader.flow(&row.flow).await?.map(|f| f.name.to_string());
+        Ok(draft)
+    }
+}
+
+/// Whether the answer must come from the account that was there: it died or lacks something, and is not simply to be agreed to.
+pub(crate) fn must_be_same(row: &SignInRow) -> bool {
+    row.connection.is_some()
+        && matches!(
+            row.reason,
+            AskReason::Expired | AskReason::Revoked | AskReason::Disconnected | AskReason::Scopes
+        )
+}
+
+fn scope_views(
+    manifest: &Manifest,
+    scopes: &BTreeSet<String>,
+    before: Option<&Surface>,
+) -> Vec<ScopeView> {
+    let words = |scope: &String| {
+        let oauth2 = manifest.auth.oauth2.as_ref()?;
+        oauth2.scopes.get(scope).cloned()
+    };
+    scopes
+        .iter()
+        .map(|scope| ScopeView {
+            scope: scope.clone(),
+            words: words(scope),
+            new: before.is_some_and(|before| !before.scopes.contains(scope)),
+        })
+        .collect()
 }

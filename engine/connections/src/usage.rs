@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use actas_core::app::Manifest;
 use actas_core::ids::{ConnectionId, RunId, UserId, WorkspaceId};
-use actas_core::run::Rule;
-use actas_egress::Credential;
+use actas_core::run::{AskReason, ConnectionKind, Rule};
+use actas_core::{ErrorKind, StepError};
+use actas_egress::{Credential, Scheme};
+use actas_store::{ConnectionRow, Reader};
 use serde_json::Value;
 
-use crate::connections::Connections;
+use crate::ask::dead;
+use crate::connections::{Connections, now};
 use crate::errors::UseError;
+use crate::refresh::SKEW;
+use crate::secrets::{ACCESS, SecretError};
+use crate::who::Who;
 
 /// A step that is about to act through a connection.
 #[derive(Debug, Clone)]
@@ -47,8 +53,14 @@ impl Connections {
     /// # Errors
     /// See [`UseError`].
     pub async fn credential(&self, u: &Use) -> Result<Usable, UseError> {
-        let _ = u;
-        todo!()
+        let reader = self.reader(&u.workspace);
+        let row = self.permitted(&reader, u).await?;
+        let row = if row.expires_at.is_some_and(|end| end <= now().after(SKEW)) {
+            self.refreshed(u, row, false).await?
+        } else {
+            row
+        };
+        self.usable(&reader, u, row).await
     }
 
     /// The app refused the credential (401): one forced refresh, or what somebody else has refreshed meanwhile. If the fresh one is refused
@@ -57,7 +69,121 @@ impl Connections {
     /// # Errors
     /// See [`UseError`].
     pub async fn refused(&self, u: &Use, token_version: i64) -> Result<Usable, UseError> {
-        let _ = (u, token_version);
-        todo!()
+        let reader = self.reader(&u.workspace);
+        let row = self.permitted(&reader, u).await?;
+        let row = if row.token_version > token_version {
+            row
+        } else if self.inner.flights.is_fresh(&row.id, token_version, now()) {
+            return Err(self.revoked(u, row, "refused_when_fresh").await?);
+        } else {
+            self.refreshed(u, row, true).await?
+        };
+        self.usable(&reader, u, row).await
     }
+
+    /// The connection's row, if this step may act through it and it is alive.
+    pub(crate) async fn permitted(
+        &self,
+        reader: &Reader,
+        u: &Use,
+    ) -> Result<ConnectionRow, UseError> {
+        let Some(row) = reader.connection(&u.connection).await? else {
+            return Err(UseError::SignIn(AskReason::Missing));
+        };
+        let theirs = match (row.kind, u.rule) {
+            (ConnectionKind::Shared, Rule::Shared) => true,
+            (ConnectionKind::Personal, Rule::Invoker | Rule::Approver | Rule::BuildTime) => {
+                row.owner == u.person
+            }
+            (ConnectionKind::Shared, _)
+            | (ConnectionKind::Personal, Rule::Shared | Rule::Owner) => false,
+        };
+        let here = row.only_run.as_ref().is_none_or(|run| *run == u.run);
+        if !theirs
+            || !here
+            || row.app != u.manifest.app
+            || !self.is_active(reader, &u.person).await?
+        {
+            self.not_theirs(u, &row).await;
+            return Err(UseError::NotTheirs);
+        }
+        if let Some(parent) = &row.parent
+            && reader.connection(parent).await?.is_none()
+        {
+            return Err(UseError::Unavailable(
+                StepError::new(
+                    ErrorKind::Rejected,
+                    "the connection that this account was made under was deleted",
+                )
+                .with_code("parent_deleted")
+                .with_help("publish the flow with another parent connection"),
+            ));
+        }
+        match dead(row.state) {
+            Some(reason) => Err(UseError::SignIn(reason)),
+            None => Ok(row),
+        }
+    }
+
+    async fn usable(
+        &self,
+        reader: &Reader,
+        u: &Use,
+        row: ConnectionRow,
+    ) -> Result<Usable, UseError> {
+        let (row, token) = match self.secret(reader, row, ACCESS).await {
+            Ok(found) => found,
+            Err(SecretError::Read(error)) => return Err(error.into()),
+            Err(SecretError::Integrity) => return Err(UseError::Unavailable(broken_seal())),
+        };
+        if let Some(reason) = dead(row.state) {
+            return Err(UseError::SignIn(reason));
+        }
+        let Some(token) = token else {
+            return Err(UseError::SignIn(AskReason::Expired));
+        };
+        let facts = facts(&row)?;
+        let hosts = u.manifest.hosts(&facts).map_err(UseError::Unavailable)?;
+        Ok(Usable {
+            credential: Credential::new(Scheme::Bearer(token), hosts),
+            facts,
+            token_version: row.token_version,
+            account: row.account,
+        })
+    }
+
+    async fn not_theirs(&self, u: &Use, row: &ConnectionRow) {
+        let mut draft = Who::engine().draft(
+            &u.workspace,
+            now(),
+            "connection.refused",
+            ("connection", row.id.as_str()),
+            "refused",
+        );
+        draft.connection = Some(row.id.clone());
+        draft.rule = Some(u.rule);
+        draft.run = Some(u.run.clone());
+        draft.reason = Some("not_theirs".to_owned());
+        if let Err(error) = self.commit(Vec::new(), vec![draft]).await {
+            tracing::error!("refused use of a connection cannot be audited: {error}");
+        }
+    }
+}
+
+pub(crate) fn facts(row: &ConnectionRow) -> Result<Value, UseError> {
+    serde_json::from_str(&row.facts).map_err(|_| {
+        UseError::Unavailable(StepError::new(
+            ErrorKind::Internal,
+            format!("facts of connection {} cannot be read", row.id),
+        ))
+    })
+}
+
+pub(crate) fn broken_seal() -> StepError {
+    StepError::new(
+        ErrorKind::Internal,
+        "the stored credential is not the one that was sealed there",
+    )
+    .with_code("vault_integrity")
+    .with_help("sign in again; whoever runs this server should look who changed the database")
 }
