@@ -8,6 +8,8 @@ mod progress;
 mod retry;
 mod standing;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use decide::{Command, StartStep, decide};
 pub use document::{RunDocument, Viewer, document};

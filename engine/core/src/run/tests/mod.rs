@@ -1,0 +1,14 @@
+//! Runs as stories: a flow, a script of what happens to a run of it, and the trace of what the engine decides.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop where something is not as it was written down"
+)]
+
+mod conditions;
+mod deciding;
+mod documents;
+mod journal;
+mod legality;
+mod properties;
+mod size;
+mod support;

@@ -1,0 +1,453 @@
+//! A flow from text, and a run that is driven by a script of one line for each thing that happens.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use expect_test::Expect;
+use serde_json::{Value, json};
+
+use crate::error::{ErrorKind, StepError};
+use crate::flow::{Entry, Plan};
+use crate::ids::{ConnectionId, FlowId, RunId, SignInId, UserId, VersionId};
+use crate::run::*;
+use crate::time::Time;
+
+pub const START: Time = Time(1_795_180_000_000_000);
+const SECOND: i64 = 1_000_000;
+
+pub fn user(n: u128) -> UserId {
+    UserId::from_bits(n)
+}
+
+/// The first event of a run: Ana's, from the command line.
+pub fn created(plan: &Plan, inputs: Value) -> Created {
+    Created {
+        level: LEVEL,
+        run: RunId::from_bits(1),
+        first_run: RunId::from_bits(1),
+        flow: FlowId::from_bits(1),
+        flow_name: plan.flow.flow.clone(),
+        version: VersionId::from_bits(1),
+        number: Some(3),
+        digest: "sha256:00".into(),
+        invoker: Person {
+            id: user(1),
+            login: "ana".into(),
+            name: "Ana".into(),
+            email: None,
+            manager: Some("mia".into()),
+            roles: vec!["builder".into()],
+        },
+        entry: Entry::Cli,
+        inputs: Arc::new(inputs),
+        vars: Arc::default(),
+        at: START,
+    }
+}
+
+pub fn bound(slot: &str, kind: ConnectionKind) -> Bound {
+    Bound {
+        connection: ConnectionId::from_bits(7),
+        kind,
+        rule: match kind {
+            ConnectionKind::Shared => Rule::Shared,
+            ConnectionKind::Personal => Rule::Invoker,
+        },
+        account: format!("ana@{slot}"),
+    }
+}
+
+pub fn kind(name: &str) -> ErrorKind {
+    serde_json::from_value(json!(name)).unwrap()
+}
+
+/// A run with its journal, as the runner would hold it.
+#[derive(Clone)]
+pub struct Story {
+    pub run: Run,
+    pub journal: Vec<Event>,
+    pub now: Time,
+    pub trace: String,
+}
+
+impl Story {
+    pub fn new(plan: Arc<Plan>, inputs: Value) -> Self {
+        let created = created(&plan, inputs);
+        let mut story = Self {
+            run: Run::new(plan),
+            journal: Vec::new(),
+            now: START,
+            trace: "> begin\n".to_owned(),
+        };
+        story.take(Event::RunCreated(Box::new(created)));
+        story
+    }
+
+    /// Applies and journals, as the runner does: a start only where it may not be repeated.
+    pub fn take(&mut self, event: Event) {
+        if let Err(illegal) = self.run.apply(&event) {
+            writeln!(self.trace, "  ILLEGAL {illegal}").unwrap();
+            return;
+        }
+        let keep = match &event {
+            Event::StepStarted { step, .. } => {
+                let step = self.run.plan.step(step).unwrap();
+                self.run.is_journaled(step)
+            }
+            _ => true,
+        };
+        if keep {
+            self.journal.push(event);
+        }
+    }
+
+    /// What a crash leaves: the journal folded again.
+    pub fn reload(&mut self) {
+        let mut run = Run::new(self.run.plan.clone());
+        for event in &self.journal {
+            run.apply(event).unwrap();
+        }
+        self.run = run;
+        for event in self.run.interrupted(self.now) {
+            writeln!(self.trace, "  interrupted: {}", show(&event)).unwrap();
+            self.take(event);
+        }
+    }
+
+    /// Decides, records and starts until nothing more can be done without an answer from outside.
+    pub fn settle(&mut self) {
+        loop {
+            let commands = decide(&self.run, self.now);
+            let mut again = false;
+            for command in commands {
+                match command {
+                    Command::Record(event) => {
+                        writeln!(self.trace, "  {}", show(&event)).unwrap();
+                        self.take(event);
+                        again = true;
+                    }
+                    Command::StartStep(StartStep {
+                        step,
+                        attempt,
+                        input,
+                    }) => {
+                        let path = self.run.plan.steps[step].path.clone();
+                        writeln!(self.trace, "  start {path}#{attempt} {input}").unwrap();
+                        self.take(Event::StepStarted {
+                            step: path,
+                            attempt,
+                            at: self.now,
+                        });
+                        again = true;
+                    }
+                    Command::ResolveSlot(slot) => {
+                        writeln!(self.trace, "  resolve {}", self.run.plan.slots[slot].name)
+                            .unwrap();
+                    }
+                    Command::WaitUntil(due) => {
+                        let seconds = due.since(self.now).as_secs_f64();
+                        writeln!(self.trace, "  wait {seconds} s").unwrap();
+                    }
+                    Command::WaitForOutside => {}
+                    Command::Finish {
+                        ending,
+                        outputs,
+                        error,
+                    } => {
+                        let why = error.as_ref().map_or(String::new(), |e| {
+                            let step = e.step.as_ref().map_or("", |step| step.as_str());
+                            format!(" {step}: {}", e.message)
+                        });
+                        writeln!(self.trace, "  end {} {outputs}{why}", ending.as_str()).unwrap();
+                        self.take(Event::RunEnded {
+                            ending,
+                            outputs,
+                            error,
+                            at: self.now,
+                        });
+                    }
+                }
+            }
+            if !again {
+                break;
+            }
+        }
+        let person = if self.run.needs_person() {
+            " (a person is needed)"
+        } else {
+            ""
+        };
+        writeln!(self.trace, "  = {}{person}", self.run.state_name(self.now)).unwrap();
+    }
+
+    fn attempt(&self, step: &str) -> (crate::ids::StepPath, u32, Time) {
+        let number = self.run.plan.index.step(&step_path(step)).unwrap();
+        let path = self.run.plan.steps[number].path.clone();
+        match &self.run.steps[number] {
+            StepState::Running { attempt, at } => (path, *attempt, *at),
+            StepState::Retrying { attempts, .. } => (path, attempts + 1, self.now),
+            _ => (path, 1, self.now),
+        }
+    }
+
+    fn acted_as(&self, step: &str) -> Option<ActedAs> {
+        let number = self.run.plan.step(&step_path(step)).unwrap();
+        match &self.run.slots[self.run.plan.steps[number].slot?] {
+            SlotState::Bound(bound) => Some(ActedAs {
+                connection: bound.connection.clone(),
+                kind: bound.kind,
+                rule: bound.rule,
+                account: bound.account.clone(),
+                record: None,
+            }),
+            _ => None,
+        }
+    }
+
+    /// One line of a script.
+    pub fn happen(&mut self, line: &str) {
+        writeln!(self.trace, "> {line}").unwrap();
+        let mut words = line.splitn(3, ' ');
+        let (verb, subject) = (words.next().unwrap(), words.next().unwrap_or_default());
+        let rest = words.next().unwrap_or_default();
+        let at = self.now;
+        let slot = || subject.parse().unwrap();
+        match verb {
+            "ok" => {
+                let (step, attempt, started_at) = self.attempt(subject);
+                let output = if rest.is_empty() {
+                    Value::Null
+                } else {
+                    serde_json::from_str(rest).unwrap()
+                };
+                self.take(Event::StepSucceeded {
+                    step,
+                    attempt,
+                    output: Arc::new(output),
+                    acted_as: self.acted_as(subject),
+                    started_at,
+                    at,
+                });
+            }
+            "fail" => {
+                let (step, attempt, started_at) = self.attempt(subject);
+                let mut words = rest.split(' ');
+                let mut error = StepError::new(kind(words.next().unwrap()), "it did not work");
+                error.after_ms = words.next().map(|ms| ms.parse().unwrap());
+                let acted_as = self.acted_as(subject);
+                let event = self
+                    .run
+                    .failed_attempt(&step, attempt, error, None, acted_as, started_at, at);
+                writeln!(self.trace, "  {}", show(&event)).unwrap();
+                self.take(event);
+            }
+            "bind" => self.take(Event::SlotBound {
+                slot: slot(),
+                bound: bound(
+                    subject,
+                    if rest == "shared" {
+                        ConnectionKind::Shared
+                    } else {
+                        ConnectionKind::Personal
+                    },
+                ),
+                at,
+            }),
+            "ask" => self.take(Event::SlotAsked {
+                slot: slot(),
+                sign_in: SignInId::from_bits(9),
+                person: user(1),
+                reason: AskReason::parse(rest).unwrap_or(AskReason::Missing),
+                until: at.after(self.run.plan.flow.limits.pause()),
+                at,
+            }),
+            "decline" => self.take(Event::SlotDeclined { slot: slot(), at }),
+            "cancel" => self.take(Event::CancelAsked { by: user(1), at }),
+            "after" => {
+                let seconds: f64 = subject.parse().unwrap();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "scripts name small numbers"
+                )]
+                let micros = (seconds * SECOND as f64) as i64;
+                self.now = Time(at.0 + micros);
+            }
+            "crash" => self.reload(),
+            "expire" => self.take(Event::SlotExpired { slot: slot(), at }),
+            "start" => {
+                let (step, attempt, _) = self.attempt(subject);
+                self.take(Event::StepStarted { step, attempt, at });
+            }
+            "retry" => {
+                let (step, attempt, started_at) = self.attempt(subject);
+                self.take(Event::StepFailed {
+                    step,
+                    attempt,
+                    error: StepError::new(ErrorKind::Timeout, "too slow"),
+                    retry_at: Some(at),
+                    acted_as: None,
+                    started_at,
+                    at,
+                });
+            }
+            "skip" => {
+                let (step, ..) = self.attempt(subject);
+                let because = SkipReason::Condition;
+                self.take(Event::StepSkipped { step, because, at });
+            }
+            "end" => self.take(Event::RunEnded {
+                ending: Ending::Succeeded,
+                outputs: Arc::default(),
+                error: None,
+                at,
+            }),
+            other => panic!("the script has no verb {other}"),
+        }
+    }
+}
+
+fn step_path(step: &str) -> crate::ids::StepPath {
+    serde_json::from_value(json!(step)).unwrap()
+}
+
+/// An event in one line, without its times.
+pub fn show(event: &Event) -> String {
+    match event {
+        Event::StepSkipped { step, because, .. } => format!("skip {step} ({because:?})"),
+        Event::StepFailed {
+            step,
+            attempt,
+            error,
+            retry_at,
+            at,
+            ..
+        } => {
+            let then = retry_at.map_or("for good".to_owned(), |due| {
+                format!("again in {} s", due.since(*at).as_secs_f64())
+            });
+            let kind = error.kind.as_str();
+            format!("fail {step}#{attempt} {kind} {then}: {}", error.message)
+        }
+        Event::SlotLost {
+            slot, step, reason, ..
+        } => {
+            format!("lost {slot} at {step} ({})", reason.as_str())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Runs a script against a flow and compares the trace.
+pub fn check(flow: &str, inputs: &Value, script: &str, expect: Expect) {
+    let mut story = Story::new(plan(flow), inputs.clone());
+    story.settle();
+    for line in script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        story.happen(line);
+        story.settle();
+    }
+    expect.assert_eq(&story.trace);
+    // Whatever happened, folding the journal again gives the same run.
+    let mut again = Run::new(story.run.plan.clone());
+    for event in &story.journal {
+        again.apply(event).unwrap();
+    }
+    assert_eq!(facts(&again), facts(&as_journaled(&story.run, &again)));
+}
+
+/// A run as a crash would leave it: attempts that may be repeated stand where the folded run has them.
+pub fn as_journaled(run: &Run, folded: &Run) -> Run {
+    let mut run = run.clone();
+    for step in run.progress.running.clone() {
+        let StepState::Running { attempt, .. } = run.steps[step] else {
+            panic!("a step that is not running is listed so");
+        };
+        match &folded.steps[step] {
+            StepState::Pending => assert!(attempt == 1 && !run.is_journaled(step)),
+            StepState::Retrying { attempts, .. } => {
+                assert!(attempt == attempts + 1 && !run.is_journaled(step));
+            }
+            _ => continue,
+        }
+        run.set_step(step, folded.steps[step].clone());
+    }
+    run
+}
+
+/// Everything a run consists of, as text.
+pub fn facts(run: &Run) -> String {
+    format!(
+        "{:#?}\n{:#?}\n{:#?}\n{:#?} {:?} {:?}",
+        run.steps,
+        run.slots,
+        run.phase,
+        (
+            &run.progress.open_needs,
+            &run.progress.ready,
+            &run.progress.parked,
+            &run.progress.deferred,
+            &run.progress.retrying,
+            run.progress.settled,
+            run.progress.failed,
+            run.progress.plain_pending,
+        ),
+        (
+            run.progress.first_failed,
+            run.progress.timed_out,
+            run.progress.gate_open,
+            &run.progress.losses
+        ),
+        (run.progress.timeout_at, run.progress.paused_since),
+    )
+}
+
+const CRM: &str = r#"
+app: crm
+title: A CRM
+version: 1
+base_url: "https://crm.example/api"
+hosts: ["crm.example"]
+auth:
+  oauth2:
+    authorize: "https://crm.example/authorize"
+    token: "https://crm.example/token"
+    scopes: {records: Read and change records}
+  account:
+    request: {get: /me}
+    subject: "{{ response.body.id }}"
+    name: "{{ response.body.email }}"
+modules:
+  find: {title: Find, effect: read, input: {type: object}, request: {get: /records}}
+  add: {title: Add, effect: idempotent, idempotency: {header: Idempotency-Key}, input: {type: object}, request: {post: /records, json: "{{ input }}"}}
+  pay: {title: Pay, effect: at_most_once, input: {type: object}, request: {post: /payments, json: "{{ input }}"}}
+"#;
+
+const CORE: &str = r#"
+app: core
+title: Core
+version: 1
+modules:
+  set: {title: Set values, effect: pure, native: core/set/1, input: {type: object}}
+"#;
+
+/// The two apps of these tests: one with accounts, one without.
+pub fn apps() -> crate::app::Apps {
+    crate::app::Apps::new([CRM, CORE].map(|text| {
+        let parsed = crate::app::parse(text);
+        let faults = parsed.diagnostics;
+        Arc::new(parsed.manifest.unwrap_or_else(|| panic!("{faults:#?}")))
+    }))
+}
+
+/// A flow made ready to run, from its text.
+pub fn plan(text: &str) -> Arc<Plan> {
+    let apps = apps();
+    let parsed = crate::flow::parse(text, &apps);
+    let Some(draft) = parsed.draft else {
+        panic!("{:#?}\n{text}", parsed.diagnostics);
+    };
+    Arc::new(Plan::compile(&draft.flow, &apps).unwrap())
+}
