@@ -40,14 +40,13 @@ impl Default for Head {
 pub(crate) type Heads = BTreeMap<WorkspaceId, Head>;
 
 /// The one function that makes records: links a draft behind its workspace's head, which it moves on.
-pub(crate) fn link_next(draft: &Draft, heads: &mut Heads) -> AuditEntry {
+pub(crate) fn link_next(
+    draft: &Draft,
+    heads: &mut Heads,
+    salt: &mut dyn FnMut() -> Salt,
+) -> AuditEntry {
     let head = heads.entry(draft.workspace.clone()).or_default();
-    let (record, personal) = link(
-        draft,
-        head.seq.saturating_add(1),
-        head.hash,
-        &mut crate::system::random::<16>,
-    );
+    let (record, personal) = link(draft, head.seq.saturating_add(1), head.hash, salt);
     *head = Head {
         seq: record.seq,
         hash: record.hash,

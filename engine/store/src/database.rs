@@ -34,6 +34,8 @@ const READERS: u32 = 8;
 pub(crate) enum Database {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    #[cfg(any(test, feature = "model"))]
+    Model(crate::model::Model),
 }
 
 /// A row of either.
@@ -94,6 +96,10 @@ impl Database {
             Self::Postgres(pool) => {
                 rows!(pool, text, params).map(|rows| rows.into_iter().map(Row::Postgres).collect())
             }
+            #[cfg(any(test, feature = "model"))]
+            Self::Model(_) => Err(ReadError::Unavailable(format!(
+                "the model does not speak SQL: {text}"
+            ))),
         }
     }
 

@@ -11,6 +11,8 @@ mod chain;
 mod claim;
 mod columns;
 mod database;
+#[cfg(any(test, feature = "model"))]
+pub mod model;
 pub mod op;
 pub mod read;
 pub mod rows;

@@ -15,6 +15,8 @@ use crate::claim;
 use crate::columns::inbox_columns;
 use crate::database::{self, Database};
 use crate::op::Commit;
+#[cfg(any(test, feature = "model"))]
+use crate::op::Op;
 use crate::read::Reader;
 use crate::rows::{InboxRow, JournalRow, RunRow};
 use crate::statement::{json, params};
@@ -166,6 +168,20 @@ impl Store {
         })
     }
 
+    /// The same in memory, for tests: deterministic, with a clock that only its owner moves.
+    #[cfg(any(test, feature = "model"))]
+    pub fn model(clock: Arc<std::sync::atomic::AtomicI64>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                database: Database::Model(crate::model::Model::new(clock)),
+                queue: None,
+                wake: Arc::new(Wake::new()),
+                thread: None,
+                listener: None,
+            }),
+        }
+    }
+
     /// The reads of a workspace.
     pub fn reader(&self, workspace: &WorkspaceId) -> Reader {
         Reader {
@@ -179,6 +195,13 @@ impl Store {
     /// # Errors
     /// See [`CommitError`]; but for `Unknown`, nothing was written.
     pub async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        #[cfg(any(test, feature = "model"))]
+        if let Database::Model(model) = &self.inner.database {
+            model.commit(&commit)?;
+            let news: Vec<_> = commit.ops.iter().filter_map(Op::news).collect();
+            self.inner.wake.tell(news);
+            return Ok(());
+        }
         let prepared = Prepared::of(commit)?;
         self.ask(|reply| Work::Commit(prepared, reply)).await
     }
@@ -229,6 +252,8 @@ impl Store {
                     .await?,
                 claim::OF_RUNS_POSTGRES,
             ),
+            #[cfg(any(test, feature = "model"))]
+            Database::Model(model) => return Ok(model.claim(worker, level, lease, limit)),
         };
         if taken.is_empty() {
             return Ok(Vec::new());
@@ -283,6 +308,11 @@ impl Store {
                     .await
                     .map(|_| ())
             }
+            #[cfg(any(test, feature = "model"))]
+            Database::Model(model) => {
+                model.renew(worker, lease);
+                Ok(())
+            }
         }
     }
 
@@ -295,6 +325,13 @@ impl Store {
         workspace: &WorkspaceId,
         run: &RunId,
     ) -> Result<Vec<InboxRow>, ReadError> {
+        #[cfg(any(test, feature = "model"))]
+        if let Database::Model(model) = &self.inner.database {
+            let tables = model.tables();
+            return Ok(crate::model::all(&tables.inbox, workspace, |row| {
+                row.run == *run
+            }));
+        }
         let text = concat!(
             "SELECT ",
             inbox_columns!(),
@@ -331,6 +368,8 @@ impl Store {
                     .await?;
                 Ok(now.map_or_else(crate::system::now, Time))
             }
+            #[cfg(any(test, feature = "model"))]
+            Database::Model(model) => Ok(model.now()),
         }
     }
 }

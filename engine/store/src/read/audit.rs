@@ -3,7 +3,9 @@
 use actas_core::Time;
 
 use crate::chain::{AuditEntry, Head, READ_HEAD, entry_columns};
-use crate::read::{AuditFilter, Page, Read, Reader, page};
+#[cfg(any(test, feature = "model"))]
+use crate::model::all;
+use crate::read::{AuditFilter, Page, Read, Reader, model, page};
 use crate::statement::params;
 use crate::store::ReadError;
 use actas_core::audit::{GENESIS, Hash};
@@ -37,6 +39,37 @@ const IN_ORDER: &str = concat!(
     " WHERE a.workspace_id = $1 AND a.chain = 0 AND a.seq >= $2 ORDER BY a.seq LIMIT $3"
 );
 
+/// What the texts above say, for the model.
+#[cfg(any(test, feature = "model"))]
+fn fits(filter: &AuditFilter, entry: &AuditEntry) -> bool {
+    use actas_core::audit::Field;
+    fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+        wanted.is_none_or(|wanted| value == Some(wanted))
+    }
+    let record = &entry.record;
+    let account = entry
+        .personal
+        .iter()
+        .find(|kept| kept.field == Field::Account);
+    let person = filter.person.as_ref();
+    (is(person, record.actor_id.as_ref()) || is(person, record.person.as_ref()))
+        && is(filter.flow.as_ref(), record.flow.as_ref())
+        && is(filter.run.as_ref(), record.run.as_ref())
+        && is(filter.connection.as_ref(), record.connection.as_ref())
+        && is(filter.account.as_ref(), account.map(|kept| &kept.value))
+        && filter.record.as_ref().is_none_or(|wanted| {
+            record
+                .record
+                .as_ref()
+                .is_some_and(|(kind, id)| wanted == id || *wanted == format!("{kind}/{id}"))
+        })
+        && is(filter.action.as_ref(), Some(&record.action))
+        && is(filter.entry.as_ref(), Some(&record.entry))
+        && is(filter.outcome.as_ref(), Some(&record.outcome))
+        && filter.since.is_none_or(|since| record.at >= since)
+        && filter.until.is_none_or(|until| record.at < until)
+}
+
 impl Reader {
     /// Where the chain ends: the last record's number and hash; 0 and [`GENESIS`] before the first. What `verify` compares with, so that a
     /// tail that was cut off shows.
@@ -44,6 +77,10 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn audit_head(&self) -> Read<(u64, Hash)> {
+        model!(self, |t, ws| t
+            .heads
+            .get(ws)
+            .map_or((0, GENESIS), |head| (head.seq, head.hash)));
         let head: Option<Head> = self.one(READ_HEAD, params![&self.workspace]).await?;
         Ok(head.map_or((0, GENESIS), |head| (head.seq, head.hash)))
     }
@@ -64,6 +101,15 @@ impl Reader {
                 .parse()
                 .map_err(|_| ReadError::Cursor(cursor.to_owned()))?,
         };
+        model!(self, |t, ws| {
+            let wanted = |row: &AuditEntry| {
+                i64::try_from(row.record.seq).is_ok_and(|seq| seq < begin) && fits(filter, row)
+            };
+            let mut rows = all(&t.audit, ws, wanted);
+            rows.reverse();
+            rows.truncate(limit as usize + 1);
+            page(rows, limit, |entry| entry.record.seq.to_string())
+        });
         let text = if filter.run.is_some() {
             LIST_OF_RUN
         } else if filter.person.is_some() {
@@ -98,6 +144,13 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn audit_from(&self, seq: i64, limit: u32) -> Read<Vec<AuditEntry>> {
+        model!(self, |t, ws| all(&t.audit, ws, |row| i64::try_from(
+            row.record.seq
+        )
+        .is_ok_and(|at| at >= seq))
+        .into_iter()
+        .take(limit as usize)
+        .collect());
         self.all(IN_ORDER, params![&self.workspace, seq, i64::from(limit)])
             .await
     }

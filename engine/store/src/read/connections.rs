@@ -4,9 +4,22 @@ use actas_core::ids::{
     AppName, ClientId, ConnectionId, FlowId, Name, RunId, SignInId, SlotName, UserId,
 };
 
-use crate::read::{Read, Reader, select};
+#[cfg(any(test, feature = "model"))]
+use crate::model::{all, get, sorted};
+use crate::read::{Read, Reader, model, select};
 use crate::rows::{AttemptRow, ClientRow, ConnectionRow, GrantRow, SecretRow, SignInRow};
 use crate::statement::params;
+
+#[cfg(any(test, feature = "model"))]
+fn is_shared(row: &ConnectionRow) -> bool {
+    row.kind == actas_core::run::ConnectionKind::Shared
+}
+
+#[cfg(any(test, feature = "model"))]
+fn is_open(row: &SignInRow) -> bool {
+    use crate::rows::SignInState;
+    matches!(row.state, SignInState::Open | SignInState::Declined)
+}
 
 impl Reader {
     /// An app client.
@@ -14,6 +27,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn client(&self, id: &ClientId) -> Read<Option<ClientRow>> {
+        model!(self, |t, ws| get(&t.clients, ws, id));
         self.one(
             select!(client_columns, "workspace_id = $1 AND id = $2"),
             params![&self.workspace, id],
@@ -26,6 +40,10 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn clients(&self, app: Option<&AppName>) -> Read<Vec<ClientRow>> {
+        model!(self, |t, ws| sorted(
+            all(&t.clients, ws, |row| app.is_none_or(|app| row.app == *app)),
+            |row| (row.app.clone(), row.name.clone())
+        ));
         self.all(
             select!(
                 client_columns,
@@ -41,6 +59,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn connection(&self, id: &ConnectionId) -> Read<Option<ConnectionRow>> {
+        model!(self, |t, ws| get(&t.connections, ws, id));
         self.one(
             select!(connection_columns, "workspace_id = $1 AND id = $2"),
             params![&self.workspace, id],
@@ -53,6 +72,9 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn shared_connection(&self, name: &Name) -> Read<Option<ConnectionRow>> {
+        model!(self, |t, ws| all(&t.connections, ws, |row| is_shared(row)
+            && row.name.as_ref() == Some(name))
+        .pop());
         self.one(
             select!(
                 connection_columns,
@@ -68,6 +90,10 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn shared_connections(&self) -> Read<Vec<ConnectionRow>> {
+        model!(self, |t, ws| sorted(
+            all(&t.connections, ws, is_shared),
+            |row| row.name.clone()
+        ));
         self.all(
             select!(
                 connection_columns,
@@ -83,6 +109,8 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn personal_connections(&self, owner: Option<&UserId>) -> Read<Vec<ConnectionRow>> {
+        model!(self, |t, ws| all(&t.connections, ws, |row| !is_shared(row)
+            && owner.is_none_or(|owner| row.owner == *owner)));
         self.all(select!(connection_columns, "workspace_id = $1 AND kind = 'personal' AND ($2 IS NULL OR owner_id = $2) ORDER BY id"), params![&self.workspace, owner]).await
     }
 
@@ -95,6 +123,9 @@ impl Reader {
         client: &ClientId,
         subject: &str,
     ) -> Read<Vec<ConnectionRow>> {
+        model!(self, |t, ws| all(&t.connections, ws, |row| row.client
+            == *client
+            && row.subject == subject));
         self.all(
             select!(
                 connection_columns,
@@ -110,6 +141,10 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn connections_of_run(&self, run: &RunId) -> Read<Vec<ConnectionRow>> {
+        model!(self, |t, ws| all(&t.connections, ws, |row| row
+            .only_run
+            .as_ref()
+            == Some(run)));
         self.all(
             select!(
                 connection_columns,
@@ -125,6 +160,11 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn secret(&self, owner: &str, field: &str) -> Read<Option<SecretRow>> {
+        model!(self, |t, ws| get(
+            &t.secrets,
+            ws,
+            &(owner.to_owned(), field.to_owned())
+        ));
         self.one(
             select!(
                 secret_columns,
@@ -145,6 +185,11 @@ impl Reader {
         flow: &FlowId,
         slot: &SlotName,
     ) -> Read<Option<GrantRow>> {
+        model!(self, |t, ws| get(
+            &t.grants,
+            ws,
+            &(user.clone(), flow.clone(), slot.clone())
+        ));
         self.one(
             select!(
                 grant_columns,
@@ -160,6 +205,8 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn grants_of(&self, connection: &ConnectionId) -> Read<Vec<GrantRow>> {
+        model!(self, |t, ws| all(&t.grants, ws, |row| row.connection
+            == *connection));
         self.all(
             select!(
                 grant_columns,
@@ -175,6 +222,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn sign_in(&self, id: &SignInId) -> Read<Option<SignInRow>> {
+        model!(self, |t, ws| get(&t.sign_ins, ws, id));
         self.one(
             select!(sign_in_columns, "workspace_id = $1 AND id = $2"),
             params![&self.workspace, id],
@@ -187,6 +235,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn sign_ins_of_run(&self, run: &RunId) -> Read<Vec<SignInRow>> {
+        model!(self, |t, ws| all(&t.sign_ins, ws, |row| row.run == *run));
         self.all(
             select!(
                 sign_in_columns,
@@ -202,6 +251,9 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn open_sign_ins(&self, person: &UserId) -> Read<Vec<SignInRow>> {
+        model!(self, |t, ws| all(&t.sign_ins, ws, |row| row.person
+            == *person
+            && is_open(row)));
         self.all(
             select!(
                 sign_in_columns,
@@ -221,6 +273,10 @@ impl Reader {
         person: &UserId,
         client: &ClientId,
     ) -> Read<Vec<SignInRow>> {
+        model!(self, |t, ws| all(&t.sign_ins, ws, |row| row.person
+            == *person
+            && row.client == *client
+            && is_open(row)));
         self.all(select!(sign_in_columns, "workspace_id = $1 AND person_id = $2 AND client_id = $3 AND state IN ('open', 'declined') ORDER BY id"), params![&self.workspace, person, client]).await
     }
 
@@ -229,6 +285,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn attempt(&self, state_hash: &str) -> Read<Option<AttemptRow>> {
+        model!(self, |t, ws| get(&t.attempts, ws, &state_hash.to_owned()));
         self.one(
             select!(attempt_columns, "workspace_id = $1 AND state_hash = $2"),
             params![&self.workspace, state_hash],

@@ -93,6 +93,25 @@ macro_rules! select {
 }
 use select;
 
+/// In tests the store may be the model: then this is the answer, of its tables and the reader's workspace.
+macro_rules! model {
+    ($self:ident, |$tables:ident, $workspace:ident| $value:expr) => {
+        #[cfg(any(test, feature = "model"))]
+        if let crate::database::Database::Model(model) = &$self.store.inner.database {
+            let ($tables, $workspace) = (model.tables(), &$self.workspace);
+            return Ok($value);
+        }
+    };
+    (of $self:ident, |$tables:ident| $value:expr) => {
+        #[cfg(any(test, feature = "model"))]
+        if let crate::database::Database::Model(model) = &$self.inner.database {
+            let $tables = model.tables();
+            return Ok($value);
+        }
+    };
+}
+use model;
+
 /// Cuts what was read (one more than asked for) into a page; `place` is where the next one begins.
 fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> String) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -3,7 +3,9 @@
 use actas_core::Time;
 use actas_core::ids::{UserId, WorkspaceId};
 
-use crate::read::{Read, Reader, select};
+#[cfg(any(test, feature = "model"))]
+use crate::model::{all, get, lives, sorted};
+use crate::read::{Read, Reader, model, select};
 use crate::rows::{LoginLinkRow, SessionRow, TokenRow, UserRow};
 use crate::statement::params;
 use crate::store::{ReadError, Store};
@@ -14,6 +16,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn user(&self, id: &UserId) -> Read<Option<UserRow>> {
+        model!(self, |t, ws| get(&t.users, ws, id));
         self.one(
             select!(user_columns, "workspace_id = $1 AND id = $2"),
             params![&self.workspace, id],
@@ -26,6 +29,8 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn user_by_login(&self, login: &str) -> Read<Option<UserRow>> {
+        model!(self, |t, ws| all(&t.users, ws, |row| row.login == login)
+            .pop());
         self.one(
             select!(user_columns, "workspace_id = $1 AND login = $2"),
             params![&self.workspace, login],
@@ -38,6 +43,9 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn users(&self) -> Read<Vec<UserRow>> {
+        model!(self, |t, ws| sorted(all(&t.users, ws, |_| true), |row| row
+            .login
+            .clone()));
         self.all(
             select!(user_columns, "workspace_id = $1 ORDER BY login"),
             params![&self.workspace],
@@ -52,6 +60,7 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn session(&self, hash: &str, now: Time) -> Read<Option<SessionRow>> {
+        model!(of self, |t| lives(t.sessions.get(hash), |row| row.expires_at, now));
         self.inner
             .database
             .one(
@@ -66,6 +75,7 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn token(&self, hash: &str, now: Time) -> Read<Option<TokenRow>> {
+        model!(of self, |t| lives(t.tokens.get(hash), |row| row.expires_at, now));
         self.inner
             .database
             .one(
@@ -80,6 +90,7 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn login_link(&self, hash: &str, now: Time) -> Read<Option<LoginLinkRow>> {
+        model!(of self, |t| lives(t.login_links.get(hash), |row| row.expires_at, now));
         self.inner
             .database
             .one(
@@ -94,6 +105,11 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn workspaces(&self) -> Read<Vec<(WorkspaceId, String)>> {
+        model!(of self, |t| {
+            let mut rows: Vec<_> = t.workspaces.iter().map(|(id, (name, at))| (*at, id.clone(), name.clone())).collect();
+            rows.sort();
+            rows.into_iter().map(|(_, id, name)| (id, name)).collect()
+        });
         self.inner
             .database
             .all(
@@ -108,6 +124,7 @@ impl Store {
     /// # Errors
     /// If the database is away.
     pub async fn key_check(&self) -> Read<Option<(String, Vec<u8>)>> {
+        model!(of self, |t| t.key_check.clone());
         let text = "SELECT value FROM store_facts WHERE name = 'key_check'";
         let value: Option<String> = self.inner.database.one(text, Vec::new()).await?;
         let Some(value) = value else { return Ok(None) };

@@ -3,7 +3,9 @@
 use actas_core::Time;
 use actas_core::ids::{FlowId, RunId, UserId};
 
-use crate::read::{Page, Read, Reader, RunFilter, page, select};
+#[cfg(any(test, feature = "model"))]
+use crate::model::{all, get, sorted};
+use crate::read::{Page, Read, Reader, RunFilter, model, page, select};
 use crate::rows::{IdempotencyRow, JournalRow, RunRow};
 use crate::statement::params;
 use crate::store::ReadError;
@@ -31,12 +33,18 @@ const LIST_IN_STATE: &str = list!(" AND state = $4 AND state NOT IN ('succeeded'
 /// Sorts behind every id, whatever the collation.
 const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";
 
+/// Where the next page begins.
+fn place(run: &RunRow) -> String {
+    run.id.as_str().trim_start_matches(RunId::PREFIX).to_owned()
+}
+
 impl Reader {
     /// A run.
     ///
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn run(&self, id: &RunId) -> Read<Option<RunRow>> {
+        model!(self, |t, ws| get(&t.runs, ws, id));
         self.one(
             select!(run_columns, "workspace_id = $1 AND id = $2"),
             params![&self.workspace, id],
@@ -49,6 +57,7 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn journal(&self, id: &RunId) -> Read<Vec<JournalRow>> {
+        model!(self, |t, ws| all(&t.journal, ws, |row| row.run == *id));
         self.all(
             select!(
                 journal_columns,
@@ -76,6 +85,25 @@ impl Reader {
                 .map_err(|_| ReadError::Cursor(cursor.to_owned()))?
                 .to_string(),
         };
+        model!(self, |t, ws| {
+            let wanted = |row: &RunRow| {
+                row.id.as_str() < begin.as_str()
+                    && filter.flow.as_ref().is_none_or(|flow| row.flow == *flow)
+                    && filter
+                        .state
+                        .as_ref()
+                        .is_none_or(|state| row.state == *state)
+                    && filter
+                        .invoker
+                        .as_ref()
+                        .is_none_or(|user| row.invoker == *user)
+            };
+            let mut rows = sorted(all(&t.runs, ws, wanted), |row| {
+                std::cmp::Reverse(row.id.clone())
+            });
+            rows.truncate(limit as usize + 1);
+            page(rows, limit, place)
+        });
         let lasting = |state: &str| !matches!(state, "succeeded" | "running");
         let text = if filter.flow.is_some() {
             LIST_OF_FLOW
@@ -95,9 +123,7 @@ impl Reader {
             i64::from(limit) + 1
         ];
         let runs: Vec<RunRow> = self.all(text, params).await?;
-        Ok(page(runs, limit, |run| {
-            run.id.as_str().trim_start_matches(RunId::PREFIX).to_owned()
-        }))
+        Ok(page(runs, limit, place))
     }
 
     /// What a key made.
@@ -111,6 +137,12 @@ impl Reader {
         key: &str,
         now: Time,
     ) -> Read<Option<IdempotencyRow>> {
+        model!(self, |t, ws| get(
+            &t.idempotency,
+            ws,
+            &(user.clone(), flow.clone(), key.to_owned())
+        )
+        .filter(|row| row.expires_at > now));
         self.one(select!(idempotency_columns, "workspace_id = $1 AND user_id = $2 AND flow_id = $3 AND idempotency_key = $4 AND expires_at > $5"), params![&self.workspace, user, flow, key, now]).await
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use crate::chain::{self, Heads};
 use crate::statement::{Bulk, Expect, Statement, Value};
 use crate::store::{CommitError, StoreError};
+use crate::system::random;
 use crate::wake::Wake;
 use crate::write::{News, Prepared};
 use crate::writer::{BATCH, Fault, Outcomes, TRIES, Work};
@@ -41,7 +42,7 @@ pub(crate) async fn start(
     let connection = PgConnection::connect_with(&options)
         .await
         .map_err(|e| StoreError::Open(e.to_string()))?;
-    let tag = hex::encode(crate::system::random::<8>());
+    let tag = hex::encode(random::<8>());
     let writer = Writer {
         options,
         connection: Some(connection),
@@ -379,7 +380,7 @@ async fn write_audit<'d>(
     }
     let mut statements = Vec::with_capacity(2 * drafts.len() + found.len());
     for draft in drafts {
-        chain::link_next(draft, &mut found).statements(&mut statements);
+        chain::link_next(draft, &mut found, &mut random::<16>).statements(&mut statements);
     }
     for (workspace, head) in &found {
         statements.push(chain::move_head(workspace, head));

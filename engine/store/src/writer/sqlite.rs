@@ -13,6 +13,7 @@ use crate::chain::{self, Heads};
 use crate::claim;
 use crate::statement::{Expect, Statement, Value, params};
 use crate::store::{CommitError, StoreError};
+use crate::system::random;
 use crate::wake::Wake;
 use crate::write::Prepared;
 use crate::writer::{BATCH, Fault, Outcomes, Work};
@@ -171,7 +172,7 @@ fn perform(connection: &Connection, prepared: &Prepared, heads: &mut Heads) -> R
                 read_head(connection, &draft.workspace)?,
             );
         }
-        chain::link_next(draft, heads).statements(&mut statements);
+        chain::link_next(draft, heads, &mut random::<16>).statements(&mut statements);
     }
     for statement in &statements {
         demand(connection, "audit", statement)?;

@@ -1,0 +1,186 @@
+//! The store's operations once more, in memory and without SQL: deterministic, for simulations, and what the real ones are compared with.
+//! Compiled for tests only. Must not be quick at the price of being clear.
+
+mod ops;
+mod snapshot;
+
+pub use snapshot::Snapshot;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actas_core::Time;
+use actas_core::ids::*;
+
+use crate::chain::{AuditEntry, Heads, link_next};
+use crate::op::Commit;
+use crate::rows::*;
+use crate::store::{Claimed, CommitError};
+use crate::write;
+
+/// A table: each row under its workspace and key.
+pub(crate) type Table<K, V> = BTreeMap<(WorkspaceId, K), V>;
+
+/// All there is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tables {
+    pub key_check: Option<(String, Vec<u8>)>,
+    pub workspaces: BTreeMap<WorkspaceId, (String, Time)>,
+    pub users: Table<UserId, UserRow>,
+    pub sessions: BTreeMap<String, SessionRow>,
+    pub login_links: BTreeMap<String, LoginLinkRow>,
+    pub tokens: BTreeMap<String, TokenRow>,
+    pub flows: Table<FlowId, FlowRow>,
+    pub drafts: Table<FlowId, DraftRow>,
+    pub build_values: Table<(FlowId, SlotName, UserId), BuildValueRow>,
+    pub versions: Table<VersionId, VersionRow>,
+    pub manifests: Table<String, ManifestRow>,
+    pub clients: Table<ClientId, ClientRow>,
+    pub connections: Table<ConnectionId, ConnectionRow>,
+    pub secrets: Table<(String, String), SecretRow>,
+    pub grants: Table<(UserId, FlowId, SlotName), GrantRow>,
+    pub sign_ins: Table<SignInId, SignInRow>,
+    pub attempts: Table<String, AttemptRow>,
+    pub runs: Table<RunId, RunRow>,
+    pub journal: Table<(RunId, i64), JournalRow>,
+    pub inbox: Table<InboxId, InboxRow>,
+    pub idempotency: Table<(UserId, FlowId, String), IdempotencyRow>,
+    pub audit: Table<u64, AuditEntry>,
+    pub heads: Heads,
+    salts: u128,
+}
+
+/// The model, and the clock it goes by.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    tables: Arc<Mutex<Tables>>,
+    clock: Arc<AtomicI64>,
+}
+
+/// A row by its key.
+pub(crate) fn get<K: Ord + Clone, V: Clone>(
+    table: &Table<K, V>,
+    workspace: &WorkspaceId,
+    key: &K,
+) -> Option<V> {
+    table.get(&(workspace.clone(), key.clone())).cloned()
+}
+
+/// The rows of a workspace that are wanted, in the order of their keys.
+pub(crate) fn all<K: Ord, V: Clone>(
+    table: &Table<K, V>,
+    workspace: &WorkspaceId,
+    wanted: impl Fn(&V) -> bool,
+) -> Vec<V> {
+    table
+        .iter()
+        .filter(|((of, _), row)| of == workspace && wanted(row))
+        .map(|(_, row)| row.clone())
+        .collect()
+}
+
+/// A session, token or link that still counts.
+pub(crate) fn lives<T: Clone>(row: Option<&T>, end: impl Fn(&T) -> Time, now: Time) -> Option<T> {
+    row.filter(|row| end(row) > now).cloned()
+}
+
+/// Rows in another order than that of their keys.
+pub(crate) fn sorted<T, K: Ord>(mut rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    rows.sort_by_key(key);
+    rows
+}
+
+impl Model {
+    pub(crate) fn new(clock: Arc<AtomicI64>) -> Self {
+        Self {
+            tables: Arc::default(),
+            clock,
+        }
+    }
+
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Whoever panicked in between changed nothing: changes are made to a copy.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// All of it or nothing.
+    pub(crate) fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        let mut tables = self.tables();
+        let mut after = tables.clone();
+        for op in &commit.ops {
+            write::check(op)?;
+            after.apply(op).map_err(|why| CommitError::Conflict {
+                op: op.name(),
+                why: why.to_owned(),
+            })?;
+        }
+        for draft in &commit.audit {
+            let Tables { heads, salts, .. } = &mut after;
+            let entry = link_next(draft, heads, &mut || {
+                *salts += 1;
+                salts.to_be_bytes()
+            });
+            let key = (draft.workspace.clone(), entry.record.seq);
+            after.audit.insert(key, entry);
+        }
+        *tables = after;
+        Ok(())
+    }
+
+    pub(crate) fn claim(
+        &self,
+        worker: &WorkerId,
+        level: u32,
+        lease: Duration,
+        limit: u32,
+    ) -> Vec<Claimed> {
+        let (mut tables, now) = (self.tables(), self.now());
+        let Tables {
+            runs,
+            journal,
+            inbox,
+            ..
+        } = &mut *tables;
+        let told = |run: &RunRow| inbox.values().any(|message| message.run == run.id);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut able: Vec<&mut RunRow> = runs
+            .values_mut()
+            .filter(|run| run.ended_at.is_none() && run.level <= level)
+            .filter(|run| match (&run.owner, run.lease_until) {
+                (Some(_), until) => until.is_some_and(|until| until < now),
+                (None, _) => {
+                    run.state == "running" || run.due_at.is_some_and(|due| due <= now) || told(run)
+                }
+            })
+            .collect();
+        able.sort_by(|a, b| a.id.cmp(&b.id));
+        able.into_iter()
+            .take(limit)
+            .map(|run| {
+                run.owner = Some(worker.clone());
+                run.lease_until = Some(now.after(lease));
+                run.epoch += 1;
+                Claimed {
+                    run: run.clone(),
+                    journal: all(journal, &run.workspace, |row| row.run == run.id),
+                    inbox: all(inbox, &run.workspace, |row| row.run == run.id),
+                }
+            })
+            .collect()
+    }
+
+    pub(crate) fn renew(&self, worker: &WorkerId, lease: Duration) {
+        let (mut tables, until) = (self.tables(), self.now().after(lease));
+        for run in tables.runs.values_mut() {
+            if run.owner.as_ref() == Some(worker) {
+                run.lease_until = Some(until);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! All rows of a store as text, to compare stores with. What two stores may differ in is left out: when leases end exactly, salts and hashes.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use actas_core::Time;
+use actas_core::audit;
+
+use crate::cells::FromRow;
+use crate::chain::{AuditEntry, entry_columns};
+use crate::columns::*;
+use crate::database::Database;
+use crate::model::Tables;
+use crate::rows::*;
+use crate::store::{ReadError, Store};
+
+/// Table by table, sorted.
+pub type Snapshot = BTreeMap<&'static str, Vec<String>>;
+
+fn put<T: Debug>(into: &mut Snapshot, rows: impl IntoIterator<Item = T>, table: &'static str) {
+    let mut rows: Vec<String> = rows.into_iter().map(|row| format!("{row:?}")).collect();
+    rows.sort();
+    into.insert(table, rows);
+}
+
+fn held(mut run: RunRow) -> RunRow {
+    run.lease_until = run.lease_until.map(|_| Time(0));
+    run
+}
+
+fn plain(entry: &AuditEntry) -> String {
+    let mut view = audit::view(&entry.record, &entry.personal);
+    if let Some(fields) = view.as_object_mut() {
+        fields.remove("prev");
+        fields.remove("hash");
+    }
+    view.to_string()
+}
+
+async fn read<T: FromRow>(database: &Database, text: &'static str) -> Result<Vec<T>, ReadError> {
+    database.all(text, Vec::new()).await
+}
+
+macro_rules! tables {
+    ($into:ident, $database:ident, $($table:ident $columns:ident $row:ty;)*) => {$(
+        put(&mut $into, read::<$row>($database, concat!("SELECT ", $columns!())).await?, stringify!($table));
+    )*};
+}
+
+macro_rules! of_model {
+    ($into:ident, $model:ident, $($table:ident)*) => {$(
+        put(&mut $into, $model.$table.values(), stringify!($table));
+    )*};
+}
+
+impl Store {
+    /// All there is, for tests.
+    ///
+    /// # Errors
+    /// If a row cannot be read.
+    pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
+        let database = &self.inner.database;
+        if let Database::Model(model) = database {
+            return Ok(model.tables().snapshot());
+        }
+        let mut all = Snapshot::new();
+        tables!(all, database,
+            users user_columns UserRow;
+            sessions session_columns SessionRow;
+            login_links login_link_columns LoginLinkRow;
+            tokens token_columns TokenRow;
+            flows flow_columns FlowRow;
+            drafts draft_columns DraftRow;
+            build_values build_value_columns BuildValueRow;
+            versions version_columns VersionRow;
+            manifests manifest_columns ManifestRow;
+            clients client_columns ClientRow;
+            connections connection_columns ConnectionRow;
+            secrets secret_columns SecretRow;
+            grants grant_columns GrantRow;
+            sign_ins sign_in_columns SignInRow;
+            attempts attempt_columns AttemptRow;
+            journal journal_columns JournalRow;
+            inbox inbox_columns InboxRow;
+            idempotency idempotency_columns IdempotencyRow;
+        );
+        let runs: Vec<RunRow> = read(database, concat!("SELECT ", run_columns!())).await?;
+        put(&mut all, runs.into_iter().map(held), "runs");
+        let entries: Vec<AuditEntry> = read(database, concat!("SELECT ", entry_columns!())).await?;
+        put(&mut all, entries.iter().map(plain), "audit");
+        put(&mut all, self.workspaces().await?, "workspaces");
+        put(&mut all, self.key_check().await?, "key_check");
+        Ok(all)
+    }
+}
+
+impl Tables {
+    fn snapshot(&self) -> Snapshot {
+        let mut all = Snapshot::new();
+        of_model!(all, self,
+            users sessions login_links tokens flows drafts build_values versions manifests clients connections secrets grants
+            sign_ins attempts journal inbox idempotency
+        );
+        put(&mut all, self.runs.values().cloned().map(held), "runs");
+        put(&mut all, self.audit.values().map(plain), "audit");
+        let workspaces = self.workspaces.iter().map(|(id, (name, _))| (id, name));
+        put(&mut all, workspaces, "workspaces");
+        put(&mut all, &self.key_check, "key_check");
+        all
+    }
+}
