@@ -10,5 +10,6 @@ mod documents;
 mod journal;
 mod legality;
 mod properties;
+mod retries;
 mod size;
 mod support;
