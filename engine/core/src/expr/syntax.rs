@@ -149,7 +149,7 @@ fn check_size(source: &str) -> Result<(), ExprFault> {
         match token {
             Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => depth += 1,
             Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                depth = depth.saturating_sub(1)
+                depth = depth.saturating_sub(1);
             }
             Token::Ident("not" | "else") | Token::Minus => prefixes += 1,
             _ => {}

@@ -24,7 +24,10 @@ pub fn without_build_time(text: &str) -> Result<String, Vec<Diagnostic>> {
         .filter_map(|slot| slot.value.as_map())
         .flatten()
         .filter(|entry| entry.key == KEY)
-        .flat_map(|entry| cut(text, entry))
+        .flat_map(|entry| {
+            let (own, more) = cut(text, entry);
+            std::iter::once(own).chain(more)
+        })
         .collect();
     cuts.sort_by_key(|cut| cut.start);
     let mut left = String::with_capacity(text.len());
@@ -74,13 +77,12 @@ fn same(read: &serde_json::Value, wanted: &serde_json::Value) -> bool {
     }
 }
 
-/// The bytes that an entry takes: its lines where it has them to itself, else the entry with one comma; and comments behind it.
-fn cut(text: &str, entry: &Entry) -> Vec<Range<usize>> {
+/// The bytes that an entry takes: its lines where it has them to itself, else the entry with one comma. Then the comma before those lines,
+/// or the comment behind the entry.
+fn cut(text: &str, entry: &Entry) -> (Range<usize>, Option<Range<usize>>) {
     let bytes = text.as_bytes();
-    let line_start = text[..entry.key_range.start]
-        .rfind('\n')
-        .map_or(0, |n| n + 1);
     let start = entry.key_range.start;
+    let line_start = text[..start].rfind('\n').map_or(0, |n| n + 1);
     let mut end = entry.value.range.end.max(entry.key_range.end);
     if entry.value.range.is_empty() {
         // Nothing stands behind the colon.
@@ -97,7 +99,7 @@ fn cut(text: &str, entry: &Entry) -> Vec<Range<usize>> {
     let alone_before = text[line_start..start].trim().is_empty();
     // A block text ends with its last line.
     if end > start && bytes.get(end - 1) == Some(&b'\n') && alone_before {
-        return vec![line_start..end];
+        return (line_start..end, None);
     }
     let mut after = blanks(end);
     let comma = bytes.get(after) == Some(&b',');
@@ -106,26 +108,31 @@ fn cut(text: &str, entry: &Entry) -> Vec<Range<usize>> {
     }
     let line_end = text[after..].find('\n').map_or(text.len(), |n| after + n);
     let comment = bytes.get(after) == Some(&b'#');
-    let ends_line = comment || after == line_end || text[after..line_end].trim().is_empty();
+    let ends_line = comment || text[after..line_end].trim().is_empty();
     if alone_before && ends_line {
-        let next = (line_end + 1).min(text.len());
-        let mut cuts = vec![line_start..next];
-        if !comma {
-            cuts.extend(comma_before(text, line_start));
-        }
-        return cuts;
+        let lines = line_start..(line_end + 1).min(text.len());
+        return (
+            lines,
+            if comma {
+                None
+            } else {
+                comma_before(text, line_start)
+            },
+        );
     }
-    let mut cuts = match comma_before(text, start) {
+    let own = match comma_before(text, start) {
         // The last entry of a map on one line: the comma before it goes, with the blanks.
-        Some(before) if !comma => vec![before.start..end],
-        _ => vec![start..if comma { after } else { end }],
+        Some(before) if !comma => before.start..end,
+        _ => start..if comma { after } else { end },
     };
-    if comment {
-        cuts.push(after..line_end);
-    } else if let Some(trailing) = trailing_comment(text, after, line_end) {
-        cuts.push(trailing);
-    }
-    cuts
+    (
+        own,
+        if comment {
+            Some(after..line_end)
+        } else {
+            trailing_comment(text, after, line_end)
+        },
+    )
 }
 
 /// A comma that only blanks, line ends and whole comment lines part from a place; a comment between them stays.
@@ -140,7 +147,7 @@ fn comma_before(text: &str, place: usize) -> Option<Range<usize>> {
         let line = trimmed.rfind('\n').map_or(0, |n| n + 1);
         let comment = trimmed[line..]
             .find('#')
-            .filter(|n| *n == 0 || trimmed[line..].as_bytes()[n - 1].is_ascii_whitespace())?;
+            .filter(|n| *n == 0 || trimmed.as_bytes()[line + n - 1].is_ascii_whitespace())?;
         end = line + comment;
     }
 }

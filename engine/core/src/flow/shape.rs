@@ -196,7 +196,7 @@ fn check_form(form: &Form, node: &Node, faults: &mut Faults) {
         Form::Word(words) => word(words, node, faults),
         Form::Words(words) => each(node, faults, |item, faults| word(words, item, faults)),
         Form::Texts => each(node, faults, |item, faults| {
-            drop(item.text(faults).map(str::to_owned))
+            drop(item.text(faults).map(str::to_owned));
         }),
         Form::Names(form) => {
             let check = |item: &Node, faults: &mut Faults| {
@@ -205,9 +205,9 @@ fn check_form(form: &Form, node: &Node, faults: &mut Faults) {
                 }
             };
             if node.as_text().is_some() {
-                check(node, faults)
+                check(node, faults);
             } else {
-                each(node, faults, check)
+                each(node, faults, check);
             }
         }
         Form::Condition => {

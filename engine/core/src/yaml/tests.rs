@@ -1,4 +1,9 @@
 //! What the reader accepts, refuses and points at.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best by value"
+)]
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

@@ -34,7 +34,7 @@ impl Check<'_> {
                     .with_help_if(did_you_mean("", self.step_names.iter().copied())),
                 ),
                 ["steps", id, rest @ ..] => {
-                    needs.extend(self.step_output(id, rest, reference, span, own))
+                    needs.extend(self.step_output(id, rest, reference, span, own));
                 }
                 ["run", ..] => self.run_field(&parts, reference, span),
                 [root, ..] => self.unknown_root(root, span),
