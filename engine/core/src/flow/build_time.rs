@@ -122,6 +122,7 @@ fn cut(text: &str, entry: &Entry) -> (Range<usize>, Option<Range<usize>>) {
     }
     let own = match comma_before(text, start) {
         // The last entry of a map on one line: the comma before it goes, with the blanks.
+        Some(before) if !comma && ends_line => text[..before.start].trim_end().len()..end,
         Some(before) if !comma => before.start..end,
         _ => start..if comma { after } else { end },
     };

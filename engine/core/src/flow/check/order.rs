@@ -74,10 +74,13 @@ impl Check<'_> {
                 _ => ticked(&named, " and "),
             };
             let id = self.id(*later);
-            let all: Vec<&str> = unordered.iter().map(|step| self.id(*step)).collect();
+            // Of many, waiting for the last is enough: it is told to wait for the ones before it.
+            let wait_for = match unordered.last() {
+                Some(last) if unordered.len() > named.len() => self.id(*last).to_owned(),
+                _ => named.join(", "),
+            };
             let message = format!(
-                "`{id}` runs at the same time as {others}: add `needs: [{}]`, or `needs: []` if meant",
-                all.join(", ")
+                "`{id}` runs at the same time as {others}: add `needs: [{wait_for}]`, or `needs: []` if meant"
             );
             let (span, also) = (
                 self.places.key(&["steps", id]),

@@ -150,7 +150,6 @@ fn maps_over_several_lines_stay_well_formed() {
             connections:
               crm: {
                 app: x
-    
               }
             steps: {}
         "#]],
