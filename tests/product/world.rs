@@ -1,6 +1,7 @@
 //! A whole world for one test: the real program serving a data directory, the sandbox CRM, people with scripted browsers. It speaks to the
 //! program only as users and their tools do.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -70,8 +71,11 @@ impl World {
         let crm = Sandbox::start(home.path(), &[], &[]);
         let egress = vec![authority(&crm.url)];
         if matches!(kind, Kind::Postgres(_)) {
-            std::fs::write(home.path().join("key"), format!("{}\n", "5a".repeat(32)))
+            let key = home.path().join("key");
+            std::fs::write(&key, format!("{}\n", "5a0123456789abcd".repeat(4)))
                 .expect("a key file");
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))
+                .expect("its mode");
         }
         Self {
             home,

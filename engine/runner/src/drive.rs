@@ -98,6 +98,7 @@ pub struct Drive {
     /// Tells those who wait for it.
     pub progress: watch::Sender<Progressed>,
     /// Held by runs that were claimed, so that a mass wake-up does not stand before a single caller.
+    #[expect(dead_code, reason = "holding it is its use")]
     pub permit: Option<OwnedSemaphorePermit>,
     /// Applied and not yet written.
     pub pending: Vec<Event>,
