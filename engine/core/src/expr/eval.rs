@@ -13,7 +13,9 @@ use crate::expr::{Part, Piece, Scope};
 /// What one evaluation may do: about as many elementary steps.
 pub const MAX_FUEL: u64 = 2_000_000;
 /// What one evaluation may make, its intermediate values included, in bytes.
-pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
+/// What a value counts for beside its texts, in bytes.
+pub(super) const VALUE: usize = 16;
 /// How deep lists and maps may be nested in a result.
 pub const MAX_RESULT_DEPTH: usize = 64;
 
@@ -113,7 +115,7 @@ impl<'a> Machine<'a> {
                 Ok(value.clone())
             }
             Val::List(items) => {
-                self.make(items.len() * 8)?;
+                self.make(items.len() * VALUE)?;
                 items
                     .into_iter()
                     .map(|item| self.own(item))
@@ -125,21 +127,27 @@ impl<'a> Machine<'a> {
     }
 
     fn pay_for_copy(&mut self, value: &Value) -> Out<()> {
-        match value {
-            Value::String(text) => self.make(8 + text.len()),
-            Value::Array(items) => {
-                self.make(8)?;
-                items.iter().try_for_each(|item| self.pay_for_copy(item))
+        let (values, bytes) = weight(value);
+        self.burn(values)?;
+        self.make(bytes)
+    }
+
+    /// The same value once more; free while it is borrowed.
+    pub fn copy(&mut self, val: &Val<'a>) -> Out<Val<'a>> {
+        Ok(match val {
+            Val::Missing(node, within) => Val::Missing(node, *within),
+            Val::Ref(value) => Val::Ref(value),
+            Val::Own(value) => Val::Own(self.json_copy(value)?),
+            Val::List(items) => {
+                self.make(items.len() * VALUE)?;
+                Val::List(
+                    items
+                        .iter()
+                        .map(|item| self.copy(item))
+                        .collect::<Out<_>>()?,
+                )
             }
-            Value::Object(fields) => {
-                self.make(8)?;
-                fields.iter().try_for_each(|(key, value)| {
-                    self.make(key.len())?;
-                    self.pay_for_copy(value)
-                })
-            }
-            _ => self.make(8),
-        }
+        })
     }
 
     /// The value, or the error that names what is missing.
@@ -320,7 +328,8 @@ impl<'a> Machine<'a> {
             }
             Kind::And(left, right) => {
                 let left = self.eval(left)?;
-                if self.require(left.clone())?.truth() {
+                let left = self.require(left)?;
+                if left.truth() {
                     self.eval(right)?
                 } else {
                     left
@@ -328,7 +337,8 @@ impl<'a> Machine<'a> {
             }
             Kind::Or(left, right) => {
                 let left = self.eval(left)?;
-                if self.require(left.clone())?.truth() {
+                let left = self.require(left)?;
+                if left.truth() {
                     left
                 } else {
                     self.eval(right)?
@@ -383,7 +393,7 @@ impl<'a> Machine<'a> {
                 (function.call)(self, given)?
             }
             Kind::List(items) => {
-                self.make(items.len() * 8)?;
+                self.make(items.len() * VALUE)?;
                 let items: Out<Vec<_>> = items
                     .iter()
                     .map(|item| {
@@ -464,6 +474,23 @@ fn budget(message: String) -> Box<StepError> {
             .with_code("expression_budget")
             .with_help("work on less data at once, or let the app do it: a filter in its query, a smaller page"),
     )
+}
+
+/// How many values a value is, and how many bytes they count for.
+fn weight(value: &Value) -> (usize, usize) {
+    let add =
+        |(values, bytes), (more_values, more_bytes)| (values + more_values, bytes + more_bytes);
+    match value {
+        Value::String(text) => (1, VALUE + text.len()),
+        Value::Array(items) => items.iter().map(weight).fold((1, VALUE), add),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| add(weight(value), (0, key.len())));
+            fields.fold((1, VALUE), add)
+        }
+        _ => (1, VALUE),
+    }
 }
 
 /// Refuses what could not be read back from a journal.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::expr::eval::{Given, Machine, Out, fail, whole};
+use crate::expr::eval::{Given, Machine, Out, VALUE, fail, whole};
 use crate::expr::functions;
 use crate::expr::operators::number_or_fail;
 use crate::expr::value::{Num, Val, kind};
@@ -160,30 +160,21 @@ fn end<'a>(machine: &mut Machine<'a>, val: Val<'a>, filter: &str) -> Out<Val<'a>
 
 /// A field of an item by a dotted path; an error if it is missing.
 fn attribute<'a>(machine: &mut Machine<'a>, item: &Val<'a>, path: &str) -> Out<Option<Val<'a>>> {
-    let mut at = item.clone();
-    for part in path.split('.') {
-        machine.burn(1)?;
-        let next = match &at {
-            Val::Ref(Value::Array(items)) => part
-                .parse::<usize>()
-                .ok()
-                .and_then(|n| items.get(n))
-                .map(Val::Ref),
-            Val::Ref(within) => within.get(part).map(Val::Ref),
-            other => {
-                let Some(found) = other.value().and_then(|within| within.get(part)) else {
-                    return Ok(None);
-                };
-                machine.make(found.to_string().len())?;
-                Some(Val::Own(found.clone()))
-            }
-        };
-        match next {
-            Some(next) => at = next,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(at))
+    machine.burn(path.len() / 8 + 1)?;
+    Ok(match item {
+        Val::Ref(within) => along(within, path).map(Val::Ref),
+        computed => match computed.value().and_then(|within| along(within, path)) {
+            Some(found) => Some(Val::Own(machine.json_copy(found)?)),
+            None => None,
+        },
+    })
+}
+
+fn along<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |at, part| match at {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    })
 }
 
 fn needed<'a>(machine: &mut Machine<'a>, item: &Val<'a>, path: &str, place: usize) -> Out<Val<'a>> {
@@ -203,7 +194,7 @@ fn key_of<'a>(
 ) -> Out<Val<'a>> {
     match path {
         Some(path) => needed(machine, item, path, place),
-        None => machine.settle(item.clone()),
+        None => machine.copy(item).and_then(|item| machine.settle(item)),
     }
 }
 
@@ -261,7 +252,7 @@ fn map<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out
         mapped.push(match (&path, filter) {
             (Some(path), _) => match (attribute(machine, &item, path)?, &fallback) {
                 (Some(found), _) => found,
-                (None, Some(fallback)) => fallback.clone(),
+                (None, Some(fallback)) => machine.copy(fallback)?,
                 (None, None) => needed(machine, &item, path, n)?,
             },
             (None, Some(filter)) => (filter.apply)(machine, item, Given::default())?,
@@ -318,7 +309,10 @@ fn choose<'a>(
                 }
                 None => needed(machine, &item, path, n)?,
             },
-            None => machine.settle(item.clone())?,
+            None => {
+                let item = machine.copy(&item)?;
+                machine.settle(item)?
+            }
         };
         let holds = match test {
             Some(test) => (test.apply)(machine, &subject, &args)?,
@@ -450,7 +444,7 @@ fn fields<'v>(val: &'v Val<'_>, filter: &str) -> Out<&'v serde_json::Map<String,
 fn keys<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {
     let mut keys = Vec::new();
     for key in fields(&val, "keys")?.keys() {
-        machine.make(key.len() + 8)?;
+        machine.make(key.len() + VALUE)?;
         keys.push(Value::String(key.clone()));
     }
     Ok(Val::Own(Value::Array(keys)))
@@ -474,7 +468,7 @@ fn values<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<
 fn pairs<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {
     let mut pairs = Vec::new();
     for (key, value) in fields(&val, "items")? {
-        machine.make(key.len() + 16)?;
+        machine.make(key.len() + 2 * VALUE)?;
         let value = machine.json_copy(value)?;
         pairs.push(Val::Own(Value::Array(vec![
             Value::String(key.clone()),
@@ -634,7 +628,12 @@ fn split<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> O
     let by = given.take(0, "by");
     let by = by.as_ref().map(|by| text(by, "split")).transpose()?;
     let text = text(&val, "split")?;
-    machine.make(text.len().saturating_mul(9))?;
+    machine.scan(text.len())?;
+    let count = match by {
+        Some(by) => text.matches(by).count(),
+        None => text.split_whitespace().count(),
+    };
+    machine.make(text.len() + (count + 1) * VALUE)?;
     let parts: Vec<Value> = match by {
         Some("") => return Err(fail("`split` needs something to split by")),
         Some(by) => text.split(by).map(Value::from).collect(),

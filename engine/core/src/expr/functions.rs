@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use crate::expr::eval::{Given, Machine, Out, fail, whole};
+use crate::expr::eval::{Given, Machine, Out, VALUE, fail, whole};
 use crate::expr::value::Val;
 
 /// The longest list that `range` makes.
@@ -138,7 +138,7 @@ fn range<'a>(machine: &mut Machine<'a>, given: Given<'a>) -> Out<Val<'a>> {
             None => break,
         };
     }
-    machine.make(items.len() * 8)?;
+    machine.make(items.len() * VALUE)?;
     Ok(Val::Own(Value::Array(items)))
 }
 

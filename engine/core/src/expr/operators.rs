@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::expr::eval::{Machine, Out, fail, field, position, whole};
+use crate::expr::eval::{Machine, Out, VALUE, fail, field, position, whole};
 use crate::expr::syntax::{Comparison, Node, Operator};
 use crate::expr::value::{Num, Val};
 
@@ -112,7 +112,7 @@ impl<'a> Machine<'a> {
             if is_list(&left) && is_list(&right) {
                 let mut items = self.items(left, "`+`")?;
                 let more = self.items(right, "`+`")?;
-                self.make((items.len() + more.len()) * 8)?;
+                self.make((items.len() + more.len()) * VALUE)?;
                 items.extend(more);
                 return Ok(Val::List(items));
             }

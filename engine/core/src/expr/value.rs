@@ -4,8 +4,8 @@ use serde_json::{Number, Value};
 
 use crate::expr::syntax::Node;
 
-/// What a part of an expression came to.
-#[derive(Debug, Clone)]
+/// What a part of an expression came to. Not `Clone`: a copy of what was computed is paid for, see `Machine::copy`.
+#[derive(Debug)]
 pub(super) enum Val<'a> {
     /// Something named is not there: the part that named it, and what it was looked for in.
     Missing(&'a Node, Option<&'a Value>),
