@@ -30,6 +30,8 @@ pub(crate) fn start(
         .name("actas-writer".to_owned())
         .spawn(move || {
             write(&connection, &wake, queue);
+            // Leaves no log behind that still holds what was deleted. If it fails, the next start does it.
+            let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
             // In this order: whoever takes the lock next finds no connection of ours.
             drop(connection);
             drop(lock);
@@ -43,6 +45,8 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    // What is dropped (build-time values, credentials) is gone from the file too, not only from its index.
+    connection.pragma_update(None, "secure_delete", "on")?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.set_prepared_statement_cache_capacity(256);
     // Nobody else can hold the directory: whoever held these runs is dead.
