@@ -3,11 +3,8 @@
 //! Whatever may be missing on a machine is asked for by a function that answers `None` and says which test was left out;
 //! with `ACTAS_REQUIRE=all` it fails instead, so that a continuous build leaves nothing out. Must not use an Actas crate.
 
-#[cfg(feature = "web")]
-pub mod browser;
 pub mod children;
 pub mod chromium;
-pub mod html;
 pub mod need;
 pub mod node;
 #[cfg(feature = "web")]
@@ -18,3 +15,6 @@ pub mod process;
 #[cfg(feature = "web")]
 pub mod sandbox;
 pub mod strace;
+
+#[cfg(feature = "web")]
+pub use actas_scripted_browser::{browser, html};
