@@ -63,10 +63,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("actas-modules", &["actas-core"]),
     // The sandbox stands for a foreign app: it knows nothing of us.
     ("actas-sandbox", &[]),
+    // People's browser, for the demo and the tests: it knows pages only.
+    ("actas-scripted-browser", &[]),
+    // A story told through what users have: the program, its pages, the CRM.
+    ("actas-demo", &["actas-sandbox", "actas-scripted-browser"]),
     // Tests from outside: they see what a user sees.
-    ("actas-test-support", &[]),
-    // Joins the engine to the modules, and links the sandbox for the demo.
-    ("actas", &["actas-cli", "actas-modules", "actas-sandbox"]),
+    ("actas-test-support", &["actas-scripted-browser"]),
+    // Joins the engine to the modules and to the demo.
+    ("actas", &["actas-cli", "actas-modules", "actas-demo"]),
 ];
 
 /// What the tests of every crate may import in addition.
@@ -91,7 +95,12 @@ const BORDERS: &[Border] = &[
     },
     Border {
         foreign: "reqwest",
-        product: &["actas-egress", "actas-cli", "actas-test-support"],
+        product: &[
+            "actas-egress",
+            "actas-cli",
+            "actas-scripted-browser",
+            "actas-test-support",
+        ],
         tests: &[
             "actas",
             "actas-connections",
@@ -139,7 +148,7 @@ const BORDERS: &[Border] = &[
     },
     Border {
         foreign: "getrandom",
-        product: &["actas-store", "actas-sandbox"],
+        product: &["actas-store", "actas-sandbox", "actas-demo"],
         tests: &[],
         why: "randomness comes from `actas_store::system`",
     },

@@ -6,7 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs action flows as the person who runs them.
 #[derive(Debug, Parser)]
-#[command(name = "actas", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "actas",
+    version,
+    about = "Runs action flows as the person who runs them",
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// Where to run.
     #[command(flatten)]
@@ -20,19 +26,50 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// PostgreSQL database, `postgres://…`; without it an embedded SQLite file in the data directory.
-    #[arg(long, global = true, env = "ACTAS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database: Option<String>,
     /// Data directory: embedded database, vault key, socket. Default `./.actas`.
-    #[arg(long, global = true, env = "ACTAS_DATA", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_DATA",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub data: Option<PathBuf>,
     /// Speak to a running server instead; needs a token in `ACTAS_TOKEN`.
-    #[arg(long, global = true, env = "ACTAS_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_SERVER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub server: Option<String>,
     /// The API token for `--server`.
-    #[arg(long = "token-from-environment", global = true, env = "ACTAS_TOKEN", hide = true, hide_env_values = true)]
+    #[arg(
+        long = "token-from-environment",
+        global = true,
+        env = "ACTAS_TOKEN",
+        hide = true,
+        hide_env_values = true
+    )]
     pub token: Option<String>,
     /// Act as this user, who must be marked local (embedded store or the server's own machine only).
-    #[arg(long = "as", global = true, env = "ACTAS_AS", value_name = "USER")]
+    #[arg(
+        long = "as",
+        global = true,
+        env = "ACTAS_AS",
+        hide_env_values = true,
+        value_name = "USER"
+    )]
     pub user: Option<String>,
     /// Print one JSON document on standard output.
     #[arg(long, global = true)]
@@ -44,13 +81,51 @@ pub struct Global {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// A folder with more apps (manifests only); may be given several times.
-    #[arg(long, global = true, env = "ACTAS_APPS", value_name = "DIR", value_delimiter = ':')]
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_APPS",
+        hide_env_values = true,
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
     pub apps: Vec<PathBuf>,
     /// Allow outgoing plain HTTP to exactly this address, private or not; may be given several times.
-    #[arg(long = "egress-allow", global = true, env = "ACTAS_EGRESS_ALLOW", value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(
+        long = "egress-allow",
+        global = true,
+        env = "ACTAS_EGRESS_ALLOW",
+        hide_env_values = true,
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
     pub egress_allow: Vec<String>,
+    /// Address of the pages: of `serve`, and of commands that start the engine themselves. Default `127.0.0.1:8080`.
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDR"
+    )]
+    pub listen: Option<std::net::SocketAddr>,
+    /// The address people's browsers use, if another.
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_PUBLIC_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub public_url: Option<url::Url>,
     /// File with the vault's key (64 hex digits). Embedded: made on first start in the data directory.
-    #[arg(long, global = true, env = "ACTAS_KEY_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub key_file: Option<PathBuf>,
 }
 
@@ -86,7 +161,7 @@ pub enum Command {
     /// Flows: list, show, versions, export, stop, start, allow, deny.
     #[command(subcommand)]
     Flows(FlowsCommand),
-    /// Connections: list, connect, reconnect, disconnect, delete.
+    /// Connections: list, show, add, connect, reconnect, disconnect, delete.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Apps: list, configure.
@@ -95,14 +170,14 @@ pub enum Command {
     /// The audit log: list, show, verify.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// People: list, add.
+    /// People: list, add, set, link.
     #[command(subcommand)]
     Users(UsersCommand),
     /// API tokens: add.
     #[command(subcommand)]
     Tokens(TokensCommand),
     /// Run the server: API, pages, and a worker inside.
-    Serve(ServeArgs),
+    Serve,
     /// Print the effective settings, secrets hidden.
     Settings,
     /// Print completions for a shell.
@@ -201,8 +276,14 @@ pub struct Waiting {
 /// `runs`
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
-    /// The latest runs.
+    /// The latest runs of your own.
     List {
+        /// Those of everybody; needs the privilege.
+        #[arg(long)]
+        all: bool,
+        /// Those of one person (login).
+        #[arg(long)]
+        person: Option<String>,
         /// Only of this flow.
         #[arg(long)]
         flow: Option<String>,
@@ -294,8 +375,13 @@ pub enum ConnectionsCommand {
         #[arg(long)]
         mine: bool,
     },
-    /// Sign a shared connection in: prints the page to open.
-    Connect {
+    /// One shared connection, with the flows that use it.
+    Show {
+        /// Its id, or its name.
+        connection: String,
+    },
+    /// Add a shared connection: prints the page to sign in at.
+    Add {
         /// Its name.
         name: String,
         /// The app.
@@ -304,6 +390,13 @@ pub enum ConnectionsCommand {
         /// The app client, if not the default one.
         #[arg(long)]
         client: Option<String>,
+    },
+    /// Connect your own accounts for a flow ahead of its runs: prints the pages to open.
+    Connect {
+        /// The flow.
+        flow: String,
+        /// Only this slot.
+        slot: Option<String>,
     },
     /// Sign in again: prints the page to open.
     Reconnect {
@@ -317,7 +410,7 @@ pub enum ConnectionsCommand {
     },
     /// Remove it and revoke at the app.
     Delete {
-        /// The connection's id, or a shared one's name.
+        /// Its id, or a shared one's name.
         connection: String,
     },
 }
@@ -419,15 +512,43 @@ pub enum UsersCommand {
         /// Where mail reaches them.
         #[arg(long)]
         email: Option<String>,
+        /// The login of whoever decides for them.
+        #[arg(long)]
+        manager: Option<String>,
         /// A role: runner, builder, auditor, admin or owner; may be given several times.
         #[arg(long = "role", default_value = "runner")]
         roles: Vec<String>,
         /// The command line on this machine may act as them.
         #[arg(long)]
         local: bool,
-        /// Read a first password from standard input.
+    },
+    /// Change a person; what is left out stays as it is.
+    Set {
+        /// Their login.
+        login: String,
+        /// What people call them.
         #[arg(long)]
-        password_stdin: bool,
+        name: Option<String>,
+        /// Where mail reaches them.
+        #[arg(long)]
+        email: Option<String>,
+        /// The login of whoever decides for them.
+        #[arg(long)]
+        manager: Option<String>,
+        /// Exactly these roles; may be given several times.
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        /// Whether the command line on this machine may act as them.
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        local: Option<bool>,
+        /// Whether they are shut out.
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        disabled: Option<bool>,
+    },
+    /// Print a new one-time link for a person, with which they choose a password.
+    Link {
+        /// Their login.
+        login: String,
     },
 }
 
@@ -442,15 +563,4 @@ pub enum TokensCommand {
         #[arg(long, default_value_t = 90)]
         days: u32,
     },
-}
-
-/// `serve`
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// Address to listen on.
-    #[arg(long, env = "ACTAS_LISTEN", default_value = "127.0.0.1:8080")]
-    pub listen: std::net::SocketAddr,
-    /// The address people's browsers use, if another.
-    #[arg(long, env = "ACTAS_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<url::Url>,
 }

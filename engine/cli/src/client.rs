@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::exit::Failed;
+use crate::output::clean;
 
 /// A way to a server.
 #[derive(Debug, Clone)]
@@ -39,8 +40,15 @@ impl Client {
             .unix_socket(socket)
             .no_proxy()
             .build()
-            .map_err(|e| Failed::Unavailable(format!("socket {} cannot be used: {e}", socket.display())))?;
-        Ok(Self { http, base: "http://localhost".into(), token: None, user })
+            .map_err(|e| {
+                Failed::Unavailable(format!("socket {} cannot be used: {e}", socket.display()))
+            })?;
+        Ok(Self {
+            http,
+            base: "http://localhost".into(),
+            token: None,
+            user,
+        })
     }
 
     /// Speaks to a server over HTTP with a token.
@@ -55,12 +63,22 @@ impl Client {
             .connect_timeout(Duration::from_secs(10))
             .build()
             .map_err(|e| Failed::Unavailable(format!("no connection can be made: {e}")))?;
-        Ok(Self { http, base: server.trim_end_matches('/').to_owned(), token: Some(token), user: None })
+        Ok(Self {
+            http,
+            base: server.trim_end_matches('/').to_owned(),
+            token: Some(token),
+            user: None,
+        })
     }
 
     /// Whether somebody answers.
     pub async fn is_alive(&self) -> bool {
-        let asked = self.http.get(format!("{}/healthz", self.base)).timeout(Duration::from_secs(2)).send().await;
+        let asked = self
+            .http
+            .get(format!("{}/healthz", self.base))
+            .timeout(Duration::from_secs(2))
+            .send()
+            .await;
         asked.is_ok_and(|answer| answer.status().is_success())
     }
 
@@ -77,7 +95,10 @@ impl Client {
     /// # Errors
     /// The server's problem, as the exit code it stands for.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        Ok(self.send(Method::POST, path, Some(Body::Json(body)), &[]).await?.body)
+        Ok(self
+            .send(Method::POST, path, Some(Body::Json(body)), &[])
+            .await?
+            .body)
     }
 
     /// DELETE.
@@ -88,33 +109,84 @@ impl Client {
         Ok(self.send(Method::DELETE, path, None, &[]).await?.body)
     }
 
+    /// PUT with a JSON body.
+    ///
+    /// # Errors
+    /// The server's problem, as the exit code it stands for.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        Ok(self
+            .send(Method::PUT, path, Some(Body::Json(body)), &[])
+            .await?
+            .body)
+    }
+
     /// Any request.
     ///
     /// # Errors
     /// The server's problem, as the exit code it stands for.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Body<'_>>, headers: &[(&str, &str)]) -> Result<Answer, Failed> {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Body<'_>>,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, Failed> {
+        Ok(self.ask(method, path, body, headers).await??)
+    }
+
+    /// Any request, for a caller who wants to know why it was refused.
+    ///
+    /// # Errors
+    /// If no answer came at all.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Body<'_>>,
+        headers: &[(&str, &str)],
+    ) -> Result<Result<Answer, Refusal>, Failed> {
         let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         request = match body {
             Some(Body::Json(value)) => request.json(value),
-            Some(Body::Yaml(text)) => request.header("content-type", "application/yaml").body(text.to_owned()),
+            Some(Body::Yaml(text)) => request
+                .header("content-type", "application/yaml")
+                .body(text.to_owned()),
             None => request,
         };
         let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = answer.status();
-        let etag = answer.headers().get("etag").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let etag = answer
+            .headers()
+            .get("etag")
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned);
         let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        if status.is_success() { Ok(Answer { status: status.as_u16(), body, etag }) } else { Err(problem(status, &body)) }
+        Ok(if status.is_success() {
+            Ok(Answer {
+                status: status.as_u16(),
+                body,
+                etag,
+            })
+        } else {
+            Err(Refusal {
+                status: status.as_u16(),
+                problem: body,
+            })
+        })
     }
 
     /// The server-sent events of a path: the data of each, as JSON.
     ///
     /// # Errors
     /// The server's problem, as the exit code it stands for.
-    pub async fn events(&self, path: &str) -> Result<impl futures::Stream<Item = Value> + Unpin + use<>, Failed> {
+    pub async fn events(
+        &self,
+        path: &str,
+    ) -> Result<impl futures::Stream<Item = Value> + Unpin + use<>, Failed> {
         let answer = self
             .request(Method::GET, path)
             .header("accept", "text/event-stream")
@@ -124,23 +196,35 @@ impl Client {
         let status = answer.status();
         if !status.is_success() {
             let text = answer.text().await.unwrap_or_default();
-            return Err(problem(status, &serde_json::from_str(&text).unwrap_or(Value::String(text))));
+            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            return Err(Refusal {
+                status: status.as_u16(),
+                problem,
+            }
+            .into());
         }
         let chunks = answer.bytes_stream();
-        let events = futures::stream::unfold((chunks, String::new()), |(mut chunks, mut held)| async move {
-            loop {
-                if let Some(end) = held.find("\n\n") {
-                    let block: String = held.drain(..end + 2).collect();
-                    let data: String = block.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
-                    if let Ok(value) = serde_json::from_str::<Value>(&data) {
-                        return Some((value, (chunks, held)));
+        let events = futures::stream::unfold(
+            (chunks, String::new()),
+            |(mut chunks, mut held)| async move {
+                loop {
+                    if let Some(end) = held.find("\n\n") {
+                        let block: String = held.drain(..end + 2).collect();
+                        let data: String = block
+                            .lines()
+                            .filter_map(|line| line.strip_prefix("data:"))
+                            .map(str::trim_start)
+                            .collect();
+                        if let Ok(value) = serde_json::from_str::<Value>(&data) {
+                            return Some((value, (chunks, held)));
+                        }
+                        continue;
                     }
-                    continue;
+                    let chunk = chunks.next().await?.ok()?;
+                    held.push_str(&String::from_utf8_lossy(&chunk));
                 }
-                let chunk = chunks.next().await?.ok()?;
-                held.push_str(&String::from_utf8_lossy(&chunk));
-            }
-        });
+            },
+        );
         Ok(Box::pin(events))
     }
 
@@ -156,7 +240,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failed {
-        Failed::Unavailable(format!("{} does not answer: {}", self.base, innermost(error)))
+        Failed::Unavailable(format!(
+            "{} does not answer: {}",
+            self.base,
+            innermost(error)
+        ))
     }
 }
 
@@ -171,7 +259,9 @@ pub enum Body<'a> {
 
 /// One part of a path, encoded.
 pub fn part(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 /// The cause that says most; the outer ones only say that something failed.
@@ -183,24 +273,92 @@ fn innermost(error: &dyn std::error::Error) -> String {
     inner.to_string()
 }
 
-/// A problem document (RFC 9457) as a failed command.
-fn problem(status: StatusCode, body: &Value) -> Failed {
-    let said = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut text = if said("detail").is_empty() { said("title") } else { said("detail") };
-    if text.is_empty() {
-        text = format!("the server answered {status}");
+/// A request that was refused: a problem document (RFC 9457).
+#[derive(Debug)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The problem document, or whatever else came.
+    pub problem: Value,
+}
+
+impl Refusal {
+    /// The problem's stable code.
+    pub fn code(&self) -> &str {
+        self.problem
+            .get("code")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
-    for fault in body.get("faults").and_then(Value::as_array).into_iter().flatten() {
-        let place = fault.get("path").or_else(|| fault.get("field")).and_then(Value::as_str).unwrap_or_default();
-        let message = fault.get("message").and_then(Value::as_str).unwrap_or_default();
-        text.push_str(&format!("\n  {place}: {message}"));
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        let said = |key: &str| {
+            refusal
+                .problem
+                .get(key)
+                .and_then(Value::as_str)
+                .map(clean_lines)
+                .unwrap_or_default()
+        };
+        let mut text = if said("detail").is_empty() {
+            said("title")
+        } else {
+            said("detail")
+        };
+        if text.is_empty() {
+            text = format!("the server answered {}", refusal.status);
+        }
+        for key in ["errors", "missing", "diagnostics"] {
+            for fault in refusal
+                .problem
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                text.push_str(&format!("\n  {}", fault_line(fault)));
+            }
+        }
+        if !said("help").is_empty() {
+            text.push_str(&format!("\n  help: {}", said("help")));
+        }
+        match refusal.status {
+            401 | 403 => Self::Refused(text),
+            400..=499 if refusal.status != 429 => Self::Fault(text),
+            _ => Self::Unavailable(text),
+        }
     }
+}
+
+/// One of several faults: a sentence, or an object with its place.
+fn fault_line(fault: &Value) -> String {
+    if let Some(text) = fault.as_str() {
+        return clean_lines(text);
+    }
+    let said = |key: &str| {
+        fault
+            .get(key)
+            .and_then(Value::as_str)
+            .map(clean_lines)
+            .unwrap_or_default()
+    };
+    let place = ["path", "field", "slot", "input"]
+        .into_iter()
+        .map(said)
+        .find(|text| !text.is_empty());
+    let mut line = match place {
+        Some(place) => format!("{place}: {}", said("message")),
+        None => said("message"),
+    };
     if !said("help").is_empty() {
-        text.push_str(&format!("\n  help: {}", said("help")));
+        line.push_str(&format!(" ({})", said("help")));
     }
-    match status.as_u16() {
-        401 | 403 => Failed::Refused(text),
-        400 | 404 | 409 | 410 | 412 | 422 | 428 => Failed::Fault(text),
-        _ => Failed::Unavailable(text),
-    }
+    line
+}
+
+/// What a server says may hold line ends, but nothing that steers a terminal.
+fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }

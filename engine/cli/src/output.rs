@@ -21,7 +21,11 @@ impl Output {
     /// # Errors
     /// If standard output is closed.
     pub fn data(self, value: &Value, shown: impl FnOnce(&Value) -> String) -> Done {
-        let text = if self.json { serde_json::to_string_pretty(value).unwrap_or_default() } else { shown(value) };
+        let text = if self.json {
+            serde_json::to_string_pretty(value).unwrap_or_default()
+        } else {
+            shown(value)
+        };
         line(std::io::stdout().lock(), &text)
     }
 
@@ -51,7 +55,11 @@ fn line(mut to: impl Write, text: &str) -> Done {
     if text.is_empty() {
         return Ok(());
     }
-    writeln!(to, "{text}").map_err(|e| Failed::Unavailable(format!("output cannot be written: {e}")))
+    match writeln!(to, "{text}").and_then(|()| to.flush()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(|e| Failed::Unavailable(format!("output cannot be written: {e}"))),
+    }
 }
 
 /// Whether colour may be used on this stream.
@@ -62,11 +70,20 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
 /// A plain table: a head and rows, columns as wide as they need.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(head.iter().map(|h| h.to_uppercase()));
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(head.iter().map(|h| h.to_uppercase()));
     for row in rows {
         table.add_row(row);
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A member as text: strings without quotes, `-` for what is not there.
@@ -80,7 +97,18 @@ pub fn cell(value: &Value, key: &str) -> String {
 
 /// Text without control characters, so that data cannot steer a terminal.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c)
+            {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// A time as a person reads it: to the second.
@@ -92,7 +120,18 @@ pub fn moment(value: &Value, key: &str) -> String {
     }
 }
 
-/// The items of a list answer, which may be paged.
-pub fn items(value: &Value) -> Vec<Value> {
-    value.get("items").and_then(Value::as_array).or_else(|| value.as_array()).cloned().unwrap_or_default()
+/// The items of an answer under a name.
+pub fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+/// The texts of an answer under a name.
+pub fn texts(value: &Value, key: &str) -> Vec<String> {
+    items(value, key)
+        .filter_map(|item| item.as_str().map(clean))
+        .collect()
 }

@@ -22,12 +22,30 @@ pub fn run(document: &Value, colour: bool) -> String {
         paint(&cell(document, "run"), "dim", colour),
         cell(document, "invoker")
     );
-    for (id, step) in document.get("steps").and_then(Value::as_object).into_iter().flatten() {
+    for (id, step) in in_order(document) {
         let _ = writeln!(text, "{}", step_line(id, step, colour));
     }
     text.push_str(&pause(document, colour));
     text.push_str(&end(document, colour));
     text.trim_end().to_owned()
+}
+
+/// The steps: as they began, then the one that is held up, then those to come.
+fn in_order(document: &Value) -> Vec<(&String, &Value)> {
+    let mut steps: Vec<_> = document
+        .get("steps")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .collect();
+    steps.sort_by_key(|(_, step)| {
+        let at = |key: &str| step.get(key).and_then(Value::as_str).and_then(Time::parse);
+        // Pure steps may begin and end within the same microsecond.
+        let began =
+            at("started_at").map_or((1, None, None), |began| (0, Some(began), at("finished_at")));
+        (began, cell(step, "state") == "pending")
+    });
+    steps
 }
 
 /// One step.
@@ -42,7 +60,12 @@ pub fn step_line(id: &str, step: &Value, colour: bool) -> String {
         "waiting" | "retrying" => ("…", "yellow"),
         _ => ("·", "dim"),
     };
-    let mut line = format!("  {} {:<20} {:<32}", paint(mark, tone, colour), id, cell(step, "module"));
+    let mut line = format!(
+        "  {} {:<20} {:<32}",
+        paint(mark, tone, colour),
+        id,
+        cell(step, "module")
+    );
     if let Some(took) = took(step) {
         let _ = write!(line, " {took:>8}");
     }
@@ -50,7 +73,12 @@ pub fn step_line(id: &str, step: &Value, colour: bool) -> String {
         let _ = write!(line, "  {} attempts", cell(step, "attempts"));
     }
     if step.get("acted_as").is_some_and(Value::is_object) {
-        let _ = write!(line, "  as {} ({})", cell(step, "acted_as.account"), cell(step, "acted_as.rule"));
+        let _ = write!(
+            line,
+            "  as {} ({})",
+            cell(step, "acted_as.account"),
+            cell(step, "acted_as.rule")
+        );
     }
     if matches!(state.as_str(), "skipped" | "paused" | "waiting") {
         let _ = write!(line, "  {}", paint(&state, tone, colour));
@@ -64,7 +92,9 @@ pub fn step_line(id: &str, step: &Value, colour: bool) -> String {
 /// What a paused run needs, in words, with the link.
 pub fn pause(document: &Value, colour: bool) -> String {
     let mut text = String::new();
-    let connections = document.pointer("/paused/connections").and_then(Value::as_array);
+    let connections = document
+        .pointer("/paused/connections")
+        .and_then(Value::as_array);
     for one in connections.into_iter().flatten() {
         let why = match cell(one, "reason").as_str() {
             "missing" => "has no account connected yet",
@@ -98,12 +128,20 @@ pub fn end(document: &Value, colour: bool) -> String {
         _ => return String::new(),
     };
     if let Some(error) = document.get("error").filter(|e| e.is_object()) {
-        let _ = write!(text, " at {}: {}", cell(error, "step"), cell(error, "message"));
+        let _ = write!(
+            text,
+            " at {}: {}",
+            cell(error, "step"),
+            cell(error, "message")
+        );
         if error.get("help").is_some_and(Value::is_string) {
             let _ = write!(text, "\n  help: {}", cell(error, "help"));
         }
     }
-    if let Some(outputs) = document.get("outputs").filter(|o| o.as_object().is_some_and(|o| !o.is_empty())) {
+    if let Some(outputs) = document
+        .get("outputs")
+        .filter(|o| o.as_object().is_some_and(|o| !o.is_empty()))
+    {
         let _ = write!(text, "  {outputs}");
     }
     text.push('\n');
@@ -112,7 +150,10 @@ pub fn end(document: &Value, colour: bool) -> String {
 
 /// Whether the document is of a run that will not move any more.
 pub fn ended(document: &Value) -> bool {
-    matches!(cell(document, "state").as_str(), "succeeded" | "failed" | "cancelled")
+    matches!(
+        cell(document, "state").as_str(),
+        "succeeded" | "failed" | "cancelled"
+    )
 }
 
 /// Whether a person is needed.

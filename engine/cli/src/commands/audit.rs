@@ -17,7 +17,7 @@ pub async fn audit(client: &Client, command: &AuditCommand, output: Output) -> D
     match command {
         AuditCommand::List(filters) => {
             let list = client.get(&path(filters)).await?;
-            output.data(&list, |list| shown(&items(list)))
+            output.data(&list, |list| shown(items(list, "records")))
         }
         AuditCommand::Show { seq } => {
             let one = client.get(&format!("/api/v1/audit/{seq}")).await?;
@@ -26,20 +26,28 @@ pub async fn audit(client: &Client, command: &AuditCommand, output: Output) -> D
         AuditCommand::Verify => {
             let verdict = client.get("/api/v1/audit/verify").await?;
             if verdict.get("ok").and_then(Value::as_bool) == Some(true) {
-                return output.data(&verdict, |v| format!("the chain is whole: {} records, last hash {}", cell(v, "records"), cell(v, "head")));
+                return output.data(&verdict, |v| {
+                    format!(
+                        "the chain is whole: {} records, last hash {}",
+                        cell(v, "records"),
+                        cell(v, "head.hash")
+                    )
+                });
             }
             if output.json {
                 output.data(&verdict, Value::to_string)?;
             }
-            Err(Failed::Fault(format!("audit record {} is not what was written: {}", cell(&verdict, "seq"), cell(&verdict, "why"))))
+            Err(Failed::Fault(format!(
+                "audit {}",
+                cell(&verdict, "broken.message")
+            )))
         }
     }
 }
 
 /// Records as a table, oldest at the bottom of the page last.
-pub fn shown(records: &[Value]) -> String {
+pub fn shown<'a>(records: impl Iterator<Item = &'a Value>) -> String {
     let rows: Vec<_> = records
-        .iter()
         .map(|r| {
             vec![
                 cell(r, "seq"),
@@ -54,11 +62,29 @@ pub fn shown(records: &[Value]) -> String {
                     None => "-".into(),
                 },
                 cell(r, "entry"),
-                [cell(r, "flow"), cell(r, "step")].into_iter().filter(|t| t != "-").collect::<Vec<_>>().join("/"),
+                [cell(r, "flow"), cell(r, "step")]
+                    .into_iter()
+                    .filter(|t| t != "-")
+                    .collect::<Vec<_>>()
+                    .join("/"),
             ]
         })
         .collect();
-    table(&["seq", "time", "who", "did", "outcome", "as account", "rule", "record", "entry", "flow/step"], &rows)
+    table(
+        &[
+            "seq",
+            "time",
+            "who",
+            "did",
+            "outcome",
+            "as account",
+            "rule",
+            "record",
+            "entry",
+            "flow/step",
+        ],
+        &rows,
+    )
 }
 
 /// Who did it, and for whom if that is somebody else.
@@ -81,19 +107,55 @@ fn words(record: &Value) -> String {
     let mut text = format!("record {} at {}\n", cell(record, "seq"), cell(record, "at"));
     for (label, value) in [
         ("who", actor(record)),
-        ("did", format!("{} ({})", cell(record, "action"), cell(record, "outcome"))),
-        ("to", format!("{} {} {}", cell(record, "object.type"), cell(record, "object.id"), cell(record, "object.version"))),
+        (
+            "did",
+            format!("{} ({})", cell(record, "action"), cell(record, "outcome")),
+        ),
+        (
+            "to",
+            format!(
+                "{} {} {}",
+                cell(record, "object.type"),
+                cell(record, "object.id"),
+                cell(record, "object.version")
+            ),
+        ),
         ("as account", cell(record, "account")),
-        ("through", format!("{} ({})", cell(record, "connection"), cell(record, "rule"))),
-        ("touching", format!("{} {}", cell(record, "record.type"), cell(record, "record.id"))),
+        (
+            "through",
+            format!("{} ({})", cell(record, "connection"), cell(record, "rule")),
+        ),
+        (
+            "touching",
+            format!(
+                "{} {}",
+                cell(record, "record.type"),
+                cell(record, "record.id")
+            ),
+        ),
         ("came in by", cell(record, "entry")),
-        ("in", format!("{} {} {}", cell(record, "flow"), cell(record, "run"), cell(record, "step"))),
+        (
+            "in",
+            format!(
+                "{} {} {}",
+                cell(record, "flow"),
+                cell(record, "run"),
+                cell(record, "step")
+            ),
+        ),
         ("reason", cell(record, "reason")),
         ("from", cell(record, "ip")),
         ("hash", cell(record, "hash")),
     ] {
-        if value.chars().any(|c| c != '-' && c != ' ' && c != '(' && c != ')') {
-            let _ = writeln!(text, "  {label:<11} {}", value.replace(" -", "").replace("- ", ""));
+        if value
+            .chars()
+            .any(|c| c != '-' && c != ' ' && c != '(' && c != ')')
+        {
+            let _ = writeln!(
+                text,
+                "  {label:<11} {}",
+                value.replace(" -", "").replace("- ", "")
+            );
         }
     }
     text

@@ -5,7 +5,7 @@ use std::io::stderr;
 use std::path::Path;
 
 use actas_core::app::Apps;
-use actas_core::diagnostic::{Severity, render};
+use actas_core::diagnostic::{Diagnostic, render};
 use actas_core::flow::{self, Flow};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::args::{FlowsCommand, PublishArgs};
 use crate::client::{Body, Client, part};
 use crate::commands::local::read;
 use crate::exit::{Done, Failed};
-use crate::output::{Output, cell, colour, items, moment, table};
+use crate::output::{Output, cell, clean, colour, items, moment, table, texts};
 use crate::session::Session;
 
 /// A draft that the server has.
@@ -26,39 +26,79 @@ pub struct Draft {
     pub etag: String,
 }
 
-/// Checks a file here, with its lines at hand, and saves it as the flow's draft.
+/// Checks a file here, with its lines at hand.
+///
+/// # Errors
+/// Exit 1; the diagnostics have been said.
+pub fn check_file(file: &Path, apps: &Apps, output: Output) -> Result<(Flow, String), Failed> {
+    let text = read(file)?;
+    let parsed = flow::parse(&text, apps);
+    let errors = parsed.diagnostics.iter().filter(|d| d.is_error()).count();
+    let (said, draft): (Vec<Diagnostic>, _) = (parsed.diagnostics, parsed.draft);
+    if !said.is_empty() {
+        output.say(render(&file.display().to_string(), &text, &said, colour(&stderr())).trim_end());
+    }
+    match draft {
+        Some(draft) if errors == 0 => Ok((draft.flow, text)),
+        _ => {
+            let errors = format!("{errors} {}", if errors == 1 { "error" } else { "errors" });
+            Err(Failed::Fault(format!(
+                "{errors} in {}: nothing was saved",
+                file.display()
+            )))
+        }
+    }
+}
+
+/// Checks a file and saves it as the flow's draft. What stands there is replaced on purpose: the file is the author's truth.
 ///
 /// # Errors
 /// Exit 1 with the diagnostics, or what the server refused.
-pub async fn save_draft(client: &Client, file: &Path, apps: &Apps, output: Output) -> Result<Draft, Failed> {
-    let text = read(file)?;
-    let parsed = flow::parse(&text, apps);
-    if !parsed.diagnostics.is_empty() {
-        output.say(&render(&file.display().to_string(), &text, &parsed.diagnostics, colour(&stderr())));
-    }
-    let Some(draft) = parsed.draft else {
-        let n = parsed.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-        return Err(Failed::Fault(format!("{n} {} in {}: nothing was saved", if n == 1 { "error" } else { "errors" }, file.display())));
-    };
-    let path = format!("/api/v1/flows/{}/draft", part(draft.flow.flow.as_str()));
-    // What stands there is replaced on purpose: the file is the author's truth.
-    let before = client.send(Method::GET, &path, None, &[]).await.ok().and_then(|answer| answer.etag);
-    let headers: Vec<(&str, &str)> = before.as_deref().map(|etag| ("if-match", etag)).into_iter().collect();
-    let saved = client.send(Method::PUT, &path, Some(Body::Yaml(&text)), &headers).await?;
-    let etag = saved.etag.ok_or_else(|| Failed::Unavailable("the server gave no ETag for the draft".into()))?;
-    Ok(Draft { flow: draft.flow, etag })
+pub async fn save_draft(
+    client: &Client,
+    file: &Path,
+    apps: &Apps,
+    output: Output,
+) -> Result<Draft, Failed> {
+    let (flow, text) = check_file(file, apps, output)?;
+    let path = format!("/api/v1/flows/{}/draft", part(flow.flow.as_str()));
+    let saved = client
+        .send(Method::PUT, &path, Some(Body::Yaml(&text)), &[])
+        .await?;
+    let etag = saved
+        .etag
+        .ok_or_else(|| Failed::Unavailable("the server gave no ETag for the draft".into()))?;
+    Ok(Draft { flow, etag })
 }
 
-/// Saves and publishes a file; with `dry_run` only shows what publishing would do.
+/// Saves and publishes a file; with `dry_run` only shows what publishing would do. A file that stands published already is no fault: the
+/// answer says `unchanged`.
 ///
 /// # Errors
 /// As [`save_draft`].
-pub async fn publish_file(session: &Session, file: &Path, dry_run: bool, output: Output) -> Result<Value, Failed> {
+pub async fn publish_file(
+    session: &Session,
+    file: &Path,
+    dry_run: bool,
+    output: Output,
+) -> Result<Value, Failed> {
     let draft = save_draft(&session.client, file, &session.apps, output).await?;
     let query = if dry_run { "?dry_run=true" } else { "" };
-    let path = format!("/api/v1/flows/{}/versions{query}", part(draft.flow.flow.as_str()));
-    let answer = session.client.send(Method::POST, &path, Some(Body::Json(&json!({}))), &[("if-match", &draft.etag)]).await?;
-    Ok(answer.body)
+    let path = format!(
+        "/api/v1/flows/{}/versions{query}",
+        part(draft.flow.flow.as_str())
+    );
+    match session
+        .client
+        .ask(Method::POST, &path, None, &[("if-match", &draft.etag)])
+        .await?
+    {
+        Ok(answer) => Ok(answer.body),
+        Err(refusal) if refusal.code() == "nothing_changed" => Ok(
+            json!({"flow": draft.flow.flow, "version": refusal.problem["version"], "unchanged": true}),
+        ),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// `publish FILE`.
@@ -72,29 +112,85 @@ pub async fn publish(session: &Session, args: &PublishArgs, output: Output) -> D
 
 /// What publishing did, in words.
 pub fn shown(published: &Value, dry_run: bool) -> String {
-    let mut text = String::new();
-    let list = |key: &str| -> Vec<String> {
-        items(published.get(key).unwrap_or(&Value::Null)).iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
+    let (flow, version) = (cell(published, "flow"), cell(published, "version"));
+    if published.get("unchanged").and_then(Value::as_bool) == Some(true) {
+        return format!(
+            "{flow} is published already as version {version}: nothing has changed since"
+        );
+    }
+    let verb = if dry_run {
+        "would become"
+    } else {
+        "is published as"
     };
-    let unchanged = published.get("unchanged").and_then(Value::as_bool) == Some(true);
-    let verb = if unchanged { "is published already as" } else if dry_run { "would become" } else { "is published as" };
-    let _ = writeln!(text, "{} {verb} version {}  {}", cell(published, "flow"), cell(published, "version"), cell(published, "digest"));
-    for (number, wave) in items(published.get("waves").unwrap_or(&Value::Null)).iter().enumerate() {
-        let steps: Vec<&str> = wave.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut text = format!(
+        "{flow} {verb} version {version}  {}\n",
+        cell(published, "digest")
+    );
+    for (number, wave) in items(published, "waves").enumerate() {
+        let steps: Vec<String> = wave
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(clean)
+            .collect();
         let _ = writeln!(text, "  wave {}: {}", number + 1, steps.join(", "));
     }
-    for (key, words) in [
-        ("dropped", "dropped (build-time only)"),
-        ("difference", "changed"),
-        ("widens", "asks again"),
-        ("leaves", "leaves through outputs"),
-        ("warnings", "warning"),
-    ] {
-        for line in list(key) {
-            let _ = writeln!(text, "  {words}: {line}");
+    let dropped = published.get("dropped").unwrap_or(&Value::Null);
+    match dropped.get("build_time").and_then(Value::as_u64) {
+        Some(n) if n > 0 => {
+            let slots = texts(dropped, "slots");
+            let of = if slots.is_empty() {
+                String::new()
+            } else {
+                format!(" of {}", slots.join(", "))
+            };
+            let _ = writeln!(
+                text,
+                "  dropped: {n} build-time {}{of}",
+                if n == 1 { "value" } else { "values" }
+            );
         }
+        _ => text.push_str("  dropped: no build-time value was there\n"),
+    }
+    for line in difference(published.get("difference").unwrap_or(&Value::Null)) {
+        let _ = writeln!(text, "  changed: {line}");
+    }
+    for widened in items(published, "widens") {
+        let _ = writeln!(
+            text,
+            "  asks {} again for {}: {}",
+            cell(widened, "person"),
+            cell(widened, "slot"),
+            texts(widened, "adds").join(", ")
+        );
     }
     text
+}
+
+/// A line for each kind of thing that is different from the last version.
+fn difference(difference: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for kind in ["steps", "connections", "inputs", "outputs"] {
+        let changes = difference.get(kind).unwrap_or(&Value::Null);
+        let named: Vec<String> = [("added", "+"), ("removed", "-"), ("changed", "~")]
+            .into_iter()
+            .flat_map(|(key, sign)| {
+                texts(changes, key)
+                    .into_iter()
+                    .map(move |name| format!("{sign}{name}"))
+            })
+            .collect();
+        if !named.is_empty() {
+            lines.push(format!("{kind} {}", named.join(" ")));
+        }
+    }
+    let other = texts(difference, "other");
+    if !other.is_empty() {
+        lines.push(other.join(", "));
+    }
+    lines
 }
 
 /// `flows …`.
@@ -107,63 +203,189 @@ pub async fn flows(client: &Client, command: &FlowsCommand, output: Output) -> D
         FlowsCommand::List => {
             let list = client.get("/api/v1/flows").await?;
             output.data(&list, |list| {
-                let rows: Vec<_> = items(list)
-                    .iter()
-                    .map(|f| vec![cell(f, "name"), cell(f, "version"), cell(f, "state"), cell(f, "title")])
+                let rows: Vec<_> = items(list, "flows")
+                    .map(|f| {
+                        vec![
+                            cell(f, "flow"),
+                            cell(f, "version"),
+                            cell(f, "state"),
+                            cell(f, "title"),
+                        ]
+                    })
                     .collect();
-                table(&["name", "version", "state", "title"], &rows)
+                if rows.is_empty() {
+                    "no flows".into()
+                } else {
+                    table(&["flow", "version", "state", "title"], &rows)
+                }
             })
         }
         FlowsCommand::Show { flow } => {
-            let one = client.get(&at(flow)).await?;
-            output.data(&one, |one| {
-                let mut text = format!("{}  version {}  {}\n{}\n", cell(one, "name"), cell(one, "version"), cell(one, "state"), cell(one, "title"));
-                for (name, input) in one.get("inputs").and_then(Value::as_object).into_iter().flatten() {
-                    let _ = writeln!(text, "  input {name}: {} {}", cell(input, "schema.type"), if input.get("required") == Some(&json!(true)) { "(required)" } else { "" });
-                }
-                let runners: Vec<String> = items(one.get("runners").unwrap_or(&Value::Null)).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-                let _ = writeln!(text, "  may be run by: {}", if runners.is_empty() { "builders".to_owned() } else { runners.join(", ") });
-                text
-            })
+            let mut one = client.get(&at(flow)).await?;
+            // Who may run it is for those who may see it.
+            if let Ok(list) = client
+                .ask(Method::GET, &format!("{}/runners", at(flow)), None, &[])
+                .await?
+            {
+                one["runners"] = list.body["runners"].clone();
+            }
+            output.data(&one, show)
         }
         FlowsCommand::Versions { flow } => {
             let list = client.get(&format!("{}/versions", at(flow))).await?;
             output.data(&list, |list| {
-                let rows: Vec<_> = items(list)
-                    .iter()
-                    .map(|v| vec![cell(v, "version"), moment(v, "created_at"), cell(v, "created_by"), cell(v, "digest")])
+                let rows: Vec<_> = items(list, "versions")
+                    .map(|v| {
+                        vec![
+                            cell(v, "version"),
+                            moment(v, "published_at"),
+                            cell(v, "published_by"),
+                            cell(v, "digest"),
+                        ]
+                    })
                     .collect();
                 table(&["version", "published", "by", "digest"], &rows)
             })
         }
         FlowsCommand::Export { flow, version } => {
-            let version = version.map_or_else(|| "latest".to_owned(), |n| n.to_string());
-            let text = client.get(&format!("{}/versions/{version}/export", at(flow))).await?;
-            output.text(text.as_str().map_or_else(|| serde_json::to_string_pretty(&text).unwrap_or_default(), str::to_owned).as_str())
+            let version = match version {
+                Some(version) => version.to_string(),
+                None => match cell(&client.get(&at(flow)).await?, "version").as_str() {
+                    "-" => {
+                        return Err(Failed::Fault(format!(
+                            "{flow} was never published: there is no version to export"
+                        )));
+                    }
+                    version => version.to_owned(),
+                },
+            };
+            let path = format!("{}/versions/{version}/export", at(flow));
+            let accept = if output.json {
+                "application/json"
+            } else {
+                "application/yaml"
+            };
+            let file = client
+                .send(Method::GET, &path, None, &[("accept", accept)])
+                .await?
+                .body;
+            match file.as_str() {
+                Some(text) => output.text(text),
+                None => output.text(&serde_json::to_string_pretty(&file).unwrap_or_default()),
+            }
         }
         FlowsCommand::Stop { flow, reason } => {
-            client.post(&format!("{}/stop", at(flow)), &json!({"reason": reason})).await?;
+            client
+                .post(&format!("{}/stop", at(flow)), &json!({"reason": reason}))
+                .await?;
             output.say(&format!("{flow} is stopped: new runs are refused"));
             Ok(())
         }
         FlowsCommand::Start { flow } => {
-            client.post(&format!("{}/start", at(flow)), &json!({})).await?;
+            client
+                .post(&format!("{}/start", at(flow)), &json!({}))
+                .await?;
             output.say(&format!("{flow} may run again"));
             Ok(())
         }
-        FlowsCommand::Allow { flow, who } => runners(client, &at(flow), output, |list| list.push(who.clone())).await,
-        FlowsCommand::Deny { flow, who } => runners(client, &at(flow), output, |list| list.retain(|one| one != who)).await,
+        FlowsCommand::Allow { flow, who } => {
+            runners(client, &at(flow), output, |list| list.push(who.clone())).await
+        }
+        FlowsCommand::Deny { flow, who } => {
+            runners(client, &at(flow), output, |list| {
+                list.retain(|one| one != who)
+            })
+            .await
+        }
     }
 }
 
-async fn runners(client: &Client, flow: &str, output: Output, change: impl FnOnce(&mut Vec<String>)) -> Done {
-    let stands = client.get(&format!("{flow}/runners")).await?;
-    let mut list: Vec<String> =
-        items(stands.get("runners").unwrap_or(&stands)).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+/// A flow in words.
+fn show(one: &Value) -> String {
+    let version = match cell(one, "version").as_str() {
+        "-" => "never published".to_owned(),
+        version => format!("version {version}"),
+    };
+    let mut text = format!("{}  {version}  {}\n", cell(one, "flow"), cell(one, "state"));
+    for key in ["title", "description"] {
+        if one.get(key).is_some_and(Value::is_string) {
+            let _ = writeln!(text, "  {}", cell(one, key));
+        }
+    }
+    if one.get("stopped").is_some_and(Value::is_string) {
+        let _ = writeln!(text, "  stopped: {}", cell(one, "stopped"));
+    }
+    for (name, input) in one
+        .get("inputs")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let needed = if input.get("required") == Some(&json!(true)) {
+            " (required)"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  input {}: {}{needed}",
+            clean(name),
+            cell(input, "schema.type")
+        );
+    }
+    if one.get("runners").is_some_and(Value::is_array) {
+        let _ = writeln!(text, "  may be run by: {}", who_may(&texts(one, "runners")));
+    }
+    text
+}
+
+fn who_may(runners: &[String]) -> String {
+    if runners.is_empty() {
+        "nobody".to_owned()
+    } else {
+        runners.join(", ")
+    }
+}
+
+async fn runners(
+    client: &Client,
+    flow: &str,
+    output: Output,
+    change: impl FnOnce(&mut Vec<String>),
+) -> Done {
+    let mut list = texts(&client.get(&format!("{flow}/runners")).await?, "runners");
     change(&mut list);
-    list.sort();
-    list.dedup();
-    let body = json!({"runners": list});
-    client.send(Method::PUT, &format!("{flow}/runners"), Some(Body::Json(&body)), &[]).await?;
-    output.data(&body, |_| format!("may be run by: {}", if list.is_empty() { "builders".to_owned() } else { list.join(", ") }))
+    let answer = client
+        .put(&format!("{flow}/runners"), &json!({"runners": list}))
+        .await?;
+    output.data(&answer, |answer| {
+        format!("may be run by: {}", who_may(&texts(answer, "runners")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn publishing_says_what_was_dropped_and_whom_it_asks_again() {
+        let published = json!({
+            "flow": "win", "version": 2, "digest": "sha256:00", "waves": [["find", "price"], ["create"]],
+            "dropped": {"build_time": 1, "slots": ["crm"]},
+            "difference": {"steps": {"added": ["note"], "removed": [], "changed": ["create"]}, "connections": {}, "inputs": {}, "outputs": {}, "other": ["title"]},
+            "widens": [{"person": "ana", "slot": "crm", "adds": ["records.write"]}], "warnings": [], "dry_run": false,
+        });
+        expect![[r#"
+            win is published as version 2  sha256:00
+              wave 1: find, price
+              wave 2: create
+              dropped: 1 build-time value of crm
+              changed: steps +note ~create
+              changed: title
+              asks ana again for crm: records.write
+        "#]]
+        .assert_eq(&shown(&published, false));
+    }
 }

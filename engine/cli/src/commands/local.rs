@@ -22,18 +22,30 @@ pub fn validate(files: &[std::path::PathBuf], apps: &Apps, output: Output) -> Do
     for file in files {
         let text = read(file)?;
         let diagnostics = check(file, &text, apps);
-        faults += diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        faults += diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count();
         if output.json {
             documents.push(json!({"file": file.display().to_string(), "diagnostics": diagnostics}));
         } else if !diagnostics.is_empty() {
-            output.say(&render(&file.display().to_string(), &text, &diagnostics, colour(&stderr())));
+            output.say(&render(
+                &file.display().to_string(),
+                &text,
+                &diagnostics,
+                colour(&stderr()),
+            ));
         }
     }
     if output.json {
         output.data(&Value::Array(documents), Value::to_string)?;
     }
     if faults > 0 {
-        output.say(&format!("{faults} {} in {}", plural(faults, "error", "errors"), count(files.len())));
+        output.say(&format!(
+            "{faults} {} in {}",
+            plural(faults, "error", "errors"),
+            count(files.len())
+        ));
         return Err(Failed::Said);
     }
     output.say(&format!("{} without errors", count(files.len())));
@@ -42,8 +54,13 @@ pub fn validate(files: &[std::path::PathBuf], apps: &Apps, output: Output) -> Do
 
 /// A flow, or an app manifest if it says `app:` at its top.
 fn check(file: &Path, text: &str, apps: &Apps) -> Vec<Diagnostic> {
-    let is_manifest = file.file_name().is_some_and(|name| name == "app.yaml") || text.lines().any(|line| line.starts_with("app:"));
-    if is_manifest { app::parse(text).diagnostics } else { flow::parse(text, apps).diagnostics }
+    let is_manifest = file.file_name().is_some_and(|name| name == "app.yaml")
+        || text.lines().any(|line| line.starts_with("app:"));
+    if is_manifest {
+        app::parse(text).diagnostics
+    } else {
+        flow::parse(text, apps).diagnostics
+    }
 }
 
 /// `schema flow|app`.
@@ -63,7 +80,8 @@ pub fn schema(of: SchemaOf, output: Output) -> Done {
 /// # Errors
 /// Exit 2 with what to do.
 pub fn read(file: &Path) -> Result<String, Failed> {
-    std::fs::read_to_string(file).map_err(|e| Failed::Usage(format!("{} cannot be read: {e}", file.display())))
+    std::fs::read_to_string(file)
+        .map_err(|e| Failed::Usage(format!("{} cannot be read: {e}", file.display())))
 }
 
 fn count(files: usize) -> String {

@@ -1,8 +1,10 @@
 //! The commands, a file for each group. Each is a client of the API; only `validate`, `schema`, `serve` and `completions` need no server.
 
 pub mod audit;
+pub mod connections;
 pub mod flows;
 pub mod lists;
 pub mod local;
+pub mod people;
 pub mod run;
 pub mod serve;

@@ -1,21 +1,24 @@
 //! Running: start a run and see it through, with a live picture of its steps; through sign-ins too.
 
 use std::io::{IsTerminal, Read, Write, stderr, stdin};
+use std::path::Path;
 use std::time::Duration;
 
-use actas_core::flow::Flow;
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::args::{BuildArgs, Inputs, RunArgs, Waiting};
 use crate::client::{Body, Client, part};
-use crate::commands::flows::{Draft, publish_file, save_draft};
+use crate::commands::flows::{check_file, publish_file, save_draft};
 use crate::commands::local::read;
 use crate::exit::{Done, Failed};
 use crate::output::{Output, cell, colour};
 use crate::session::Session;
 use crate::view;
+
+/// How long the first answer may take: a run that ends at once needs no second request.
+const FIRST_WAIT: &str = "wait=1";
 
 /// `run FLOW|FILE`.
 ///
@@ -23,23 +26,29 @@ use crate::view;
 /// Exit 1 if the run failed, 3 if it paused and nobody waits, or what the server refused.
 pub async fn run(session: &Session, args: &RunArgs, output: Output) -> Done {
     let client = &session.client;
-    let flow = if is_file(&args.flow) { file_as_flow(session, &args.flow, output).await? } else { args.flow.clone() };
-    let inputs = inputs(client, &format!("/api/v1/flows/{}", part(&flow)), &args.inputs).await?;
+    let flow = if is_file(&args.flow) {
+        file_as_flow(session, &args.flow, output).await?
+    } else {
+        args.flow.clone()
+    };
     if args.detach && session.is_own() {
-        return Err(Failed::Usage("--detach needs a server that goes on: start `actas serve`, then run again".into()));
+        return Err(Failed::Usage(
+            "--detach needs a server that goes on: start `actas serve`, then run again".into(),
+        ));
     }
+    let inputs = inputs(client, &flow, &args.inputs).await?;
     let answer = client
         .send(
             Method::POST,
             &format!("/api/v1/flows/{}/runs", part(&flow)),
             Some(Body::Json(&json!({"inputs": inputs}))),
-            &[("prefer", if args.detach { "wait=0" } else { "wait=1" })],
+            &[("prefer", if args.detach { "wait=0" } else { FIRST_WAIT })],
         )
         .await?;
     if args.detach {
         return output.data(&answer.body, |document| cell(document, "run"));
     }
-    see_through(client, answer.body, &args.waiting, output).await
+    see_through(session, answer.body, &args.waiting, output).await
 }
 
 /// `build FILE`: the draft as its author.
@@ -49,17 +58,21 @@ pub async fn run(session: &Session, args: &RunArgs, output: Output) -> Done {
 pub async fn build(session: &Session, args: &BuildArgs, output: Output) -> Done {
     let client = &session.client;
     let draft = save_draft(client, &args.file, &session.apps, output).await?;
-    let inputs = read_inputs(&draft.flow, &args.inputs)?;
+    let declared = serde_json::to_value(&draft.flow.inputs).unwrap_or_default();
+    let inputs = read_inputs(&declared, &args.inputs)?;
     let answer = client
         .send(
             Method::POST,
-            &format!("/api/v1/flows/{}/draft/runs", part(draft.flow.flow.as_str())),
+            &format!(
+                "/api/v1/flows/{}/draft/runs",
+                part(draft.flow.flow.as_str())
+            ),
             Some(Body::Json(&json!({"inputs": inputs}))),
-            &[("prefer", "wait=1")],
+            &[("prefer", FIRST_WAIT)],
         )
         .await?;
     let id = cell(&answer.body, "run");
-    let done = see_through(client, answer.body, &args.waiting, output).await;
+    let done = see_through(session, answer.body, &args.waiting, output).await;
     if done.is_ok() {
         let document = client.get(&format!("/api/v1/runs/{}", part(&id))).await?;
         let effects: Vec<String> = document
@@ -67,12 +80,25 @@ pub async fn build(session: &Session, args: &BuildArgs, output: Output) -> Done 
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
-            .filter(|(_, step)| step.get("acted_as").is_some_and(Value::is_object) && cell(step, "state") == "succeeded")
-            .map(|(id, step)| format!("{id} ({}) as {}", cell(step, "module"), cell(step, "acted_as.account")))
+            .filter(|(_, step)| {
+                step.get("acted_as").is_some_and(Value::is_object)
+                    && cell(step, "state") == "succeeded"
+            })
+            .map(|(id, step)| {
+                format!(
+                    "{id} ({}) as {}",
+                    cell(step, "module"),
+                    cell(step, "acted_as.account")
+                )
+            })
             .collect();
         output.say(&match effects.len() {
             0 => "no step acted through a connection".to_owned(),
-            n => format!("{n} {} acted through a connection: {}", if n == 1 { "step" } else { "steps" }, effects.join(", ")),
+            n => format!(
+                "{n} {} acted through a connection: {}",
+                if n == 1 { "step" } else { "steps" },
+                effects.join(", ")
+            ),
         });
     }
     done
@@ -82,7 +108,13 @@ pub async fn build(session: &Session, args: &BuildArgs, output: Output) -> Done 
 ///
 /// # Errors
 /// Exit 1 if it failed, 3 if it paused.
-pub async fn see_through(client: &Client, mut document: Value, waiting: &Waiting, output: Output) -> Done {
+pub async fn see_through(
+    session: &Session,
+    mut document: Value,
+    waiting: &Waiting,
+    output: Output,
+) -> Done {
+    let client = &session.client;
     let id = cell(&document, "run");
     let mut picture = Picture { output, lines: 0 };
     let patience = patience(waiting)?;
@@ -90,6 +122,9 @@ pub async fn see_through(client: &Client, mut document: Value, waiting: &Waiting
     let mut opened = Vec::new();
     let mut events = None;
     loop {
+        if !matches!(patience, Patience::None) {
+            session.open_to_terminal(&mut document).await;
+        }
         picture.draw(&document);
         if view::ended(&document) {
             break;
@@ -97,16 +132,24 @@ pub async fn see_through(client: &Client, mut document: Value, waiting: &Waiting
         if view::paused(&document) {
             match patience {
                 Patience::None => return stop_at_pause(&document, output),
-                Patience::For(time) if started.elapsed() >= time => return stop_at_pause(&document, output),
+                Patience::For(time) if started.elapsed() >= time => {
+                    return stop_at_pause(&document, output);
+                }
                 _ => open_links(&document, waiting, &mut opened, output),
             }
         }
         let stream = match &mut events {
             Some(stream) => stream,
-            none => none.insert(client.events(&format!("/api/v1/runs/{}/events", part(&id))).await?),
+            none => none.insert(
+                client
+                    .events(&format!("/api/v1/runs/{}/events", part(&id)))
+                    .await?,
+            ),
         };
         let left = match patience {
-            Patience::For(time) if view::paused(&document) => time.saturating_sub(started.elapsed()),
+            Patience::For(time) if view::paused(&document) => {
+                time.saturating_sub(started.elapsed())
+            }
             _ => Duration::from_secs(3600),
         };
         tokio::select! {
@@ -130,17 +173,27 @@ pub async fn see_through(client: &Client, mut document: Value, waiting: &Waiting
     let document = client.get(&format!("/api/v1/runs/{}", part(&id))).await?;
     if output.json {
         output.data(&document, Value::to_string)?;
-    } else if let Some(outputs) = document.get("outputs").filter(|o| o.as_object().is_some_and(|o| !o.is_empty())) {
+    } else if let Some(outputs) = document
+        .get("outputs")
+        .filter(|o| o.as_object().is_some_and(|o| !o.is_empty()))
+    {
         output.text(&serde_json::to_string_pretty(outputs).unwrap_or_default())?;
     }
-    if cell(&document, "state") == "succeeded" { Ok(()) } else { Err(Failed::Said) }
+    if cell(&document, "state") == "succeeded" {
+        Ok(())
+    } else {
+        Err(Failed::Said)
+    }
 }
 
 fn stop_at_pause(document: &Value, output: Output) -> Done {
     if output.json {
         output.data(document, Value::to_string)?;
     }
-    Err(Failed::Paused(format!("a person is needed; the run waits for them: actas runs watch {}", cell(document, "run"))))
+    Err(Failed::Paused(format!(
+        "a person is needed; the run waits for them: actas runs watch {}",
+        cell(document, "run")
+    )))
 }
 
 /// How long a pause is waited for.
@@ -161,9 +214,15 @@ fn patience(waiting: &Waiting) -> Result<Patience, Failed> {
 
 /// `500ms`, `30s`, `10m`, `2h`, `7d`.
 fn duration(text: &str) -> Result<Duration, Failed> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let wrong = || Failed::Usage(format!("`{text}` is not a duration: write a number and ms, s, m, h or d, such as `10m`"));
+    let wrong = || {
+        Failed::Usage(format!(
+            "`{text}` is not a duration: write a number and ms, s, m, h or d, such as `10m`"
+        ))
+    };
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let millis = match unit {
         "ms" => 1,
@@ -178,7 +237,9 @@ fn duration(text: &str) -> Result<Duration, Failed> {
 
 /// Opens each link once in the person's browser, if there is a terminal and they did not say otherwise.
 fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, output: Output) {
-    let connections = document.pointer("/paused/connections").and_then(Value::as_array);
+    let connections = document
+        .pointer("/paused/connections")
+        .and_then(Value::as_array);
     for one in connections.into_iter().flatten() {
         let url = cell(one, "url");
         if opened.contains(&url) {
@@ -189,9 +250,17 @@ fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, out
             output.say(&format!("paused: {} is needed: {url}", cell(one, "person")));
         }
         if !waiting.no_browser && output.is_live() && url.starts_with("http") {
-            let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+            let program = if cfg!(target_os = "macos") {
+                "open"
+            } else {
+                "xdg-open"
+            };
             // No browser to open is no fault: the link stands there.
-            let _ = std::process::Command::new(program).arg(&url).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+            let _ = std::process::Command::new(program)
+                .arg(&url)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn();
         }
     }
 }
@@ -222,24 +291,34 @@ impl Picture {
 
 /// A flow file named where a flow is expected: published first on the embedded store without a server, compared elsewhere.
 async fn file_as_flow(session: &Session, file: &str, output: Output) -> Result<String, Failed> {
-    let path = std::path::Path::new(file);
+    let path = Path::new(file);
     if session.is_own() {
         let published = publish_file(session, path, false, output).await?;
         output.say(&format!(
             "{file} {} as {} version {}",
-            if published.get("unchanged").and_then(Value::as_bool) == Some(true) { "stands published" } else { "was published" },
+            if published.get("unchanged").and_then(Value::as_bool) == Some(true) {
+                "stands published"
+            } else {
+                "was published"
+            },
             cell(&published, "flow"),
             cell(&published, "version")
         ));
         return Ok(cell(&published, "flow"));
     }
-    let compared = publish_file(session, path, true, output).await?;
-    let flow = cell(&compared, "flow");
-    if compared.get("unchanged").and_then(Value::as_bool) == Some(true) {
-        return Ok(flow);
+    let (flow, _) = check_file(path, &session.apps, output)?;
+    let name = flow.flow.as_str().to_owned();
+    let at = format!("/api/v1/flows/{}", part(&name));
+    let published = session.client.get(&at).await?;
+    let version = session
+        .client
+        .get(&format!("{at}/versions/{}", cell(&published, "version")))
+        .await?;
+    if serde_json::to_value(&flow).ok().as_ref() == version.get("document") {
+        return Ok(name);
     }
     Err(Failed::Usage(format!(
-        "{file} differs from the published version of {flow}: publish it (actas publish {file}), try the draft (actas build {file}), or run what is published (actas run {flow})"
+        "{file} differs from the published version of {name}: publish it (actas publish {file}), try the draft (actas build {file}), or run what is published (actas run {name})"
     )))
 }
 
@@ -252,42 +331,89 @@ async fn inputs(client: &Client, flow: &str, given: &Inputs) -> Result<Value, Fa
     if given.input.is_empty() {
         return from_file(given);
     }
-    let document = client.get(&format!("{flow}/versions/latest")).await?;
-    let flow: Flow = serde_json::from_value(document.get("document").cloned().unwrap_or_default())
-        .map_err(|e| Failed::Unavailable(format!("the server's answer cannot be read: {e}")))?;
-    read_inputs(&flow, given)
+    let flow = client.get(&format!("/api/v1/flows/{}", part(flow))).await?;
+    read_inputs(flow.get("inputs").unwrap_or(&Value::Null), given)
 }
 
-/// The inputs given, read by the types that a flow declares.
-fn read_inputs(flow: &Flow, given: &Inputs) -> Result<Value, Failed> {
+/// The inputs given, read by the types that a flow declares: `{name: {schema, required}}`.
+fn read_inputs(declared: &Value, given: &Inputs) -> Result<Value, Failed> {
     let mut inputs = from_file(given)?;
-    let mut pairs = Vec::new();
     for pair in &given.input {
-        let (key, value) = pair
+        let (key, text) = pair
             .split_once('=')
             .ok_or_else(|| Failed::Usage(format!("`-i {pair}` has no `=`: write -i name=value")))?;
-        pairs.push((key.to_owned(), value.to_owned()));
-    }
-    let read = flow.read_inputs(&pairs);
-    if let (Some(all), Value::Object(read)) = (inputs.as_object_mut(), read) {
-        all.extend(read);
+        inputs[key] = read_value(declared.pointer(&format!("/{key}/schema/type")), text);
     }
     Ok(inputs)
 }
 
+/// A value as its type reads it. What does not fit stays text: the server says what is wrong with it.
+fn read_value(kind: Option<&Value>, text: &str) -> Value {
+    let takes = |name: &str| match kind {
+        Some(Value::String(one)) => one == name,
+        Some(Value::Array(several)) => several.iter().any(|one| one == name),
+        _ => false,
+    };
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if !value.is_string() && !takes("string") => value,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
 fn from_file(given: &Inputs) -> Result<Value, Failed> {
-    let Some(file) = &given.inputs else { return Ok(json!({})) };
+    let Some(file) = &given.inputs else {
+        return Ok(json!({}));
+    };
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
-        stdin().read_to_string(&mut text).map_err(|e| Failed::Usage(format!("standard input cannot be read: {e}")))?;
+        stdin()
+            .read_to_string(&mut text)
+            .map_err(|e| Failed::Usage(format!("standard input cannot be read: {e}")))?;
         text
     } else {
         read(file)?
     };
     match serde_json::from_str(&text) {
         Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Failed::Usage(format!("{} holds no JSON object of inputs", file.display()))),
-        Err(e) => Err(Failed::Usage(format!("{} is not JSON: {e}", file.display()))),
+        Ok(_) => Err(Failed::Usage(format!(
+            "{} holds no JSON object of inputs",
+            file.display()
+        ))),
+        Err(e) => Err(Failed::Usage(format!(
+            "{} is not JSON: {e}",
+            file.display()
+        ))),
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_input_is_read_by_its_type() {
+        let read = |kind: Value, text: &str| read_value(Some(&kind), text);
+        assert_eq!(read(json!("string"), "42"), json!("42"));
+        assert_eq!(read(json!("number"), "42"), json!(42));
+        assert_eq!(read(json!("boolean"), "true"), json!(true));
+        assert_eq!(read(json!("array"), "[1, 2]"), json!([1, 2]));
+        assert_eq!(read(json!(["number", "null"]), "null"), json!(null));
+        assert_eq!(
+            read(json!("number"), "many"),
+            json!("many"),
+            "the server says what is wrong"
+        );
+        assert_eq!(read_value(None, "plain words"), json!("plain words"));
+    }
+
+    #[test]
+    fn durations_are_written_with_a_unit() {
+        assert_eq!(duration("10m").ok(), Some(Duration::from_secs(600)));
+        assert_eq!(duration("500ms").ok(), Some(Duration::from_millis(500)));
+        for wrong in ["", "10", "m", "10 m", "1w"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! People and their API tokens.
+
+use serde_json::{Map, Value, json};
+
+use crate::args::{TokensCommand, UsersCommand};
+use crate::client::{Client, part};
+use crate::exit::Done;
+use crate::output::{Output, cell, items, table, texts};
+
+/// `users …`.
+///
+/// # Errors
+/// What the server refused.
+pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> Done {
+    match command {
+        UsersCommand::List => {
+            let list = client.get("/api/v1/users").await?;
+            output.data(&list, |list| {
+                let rows: Vec<_> = items(list, "users")
+                    .map(|u| {
+                        let state = match (u.get("disabled"), u.get("has_password")) {
+                            (Some(Value::Bool(true)), _) => "shut out",
+                            (_, Some(Value::Bool(false))) => "no password yet",
+                            _ => "",
+                        };
+                        let local = if u.get("local") == Some(&json!(true)) {
+                            "local"
+                        } else {
+                            ""
+                        };
+                        vec![
+                            cell(u, "login"),
+                            cell(u, "name"),
+                            cell(u, "email"),
+                            texts(u, "roles").join(", "),
+                            local.into(),
+                            state.into(),
+                        ]
+                    })
+                    .collect();
+                table(&["login", "name", "e-mail", "roles", "", ""], &rows)
+            })
+        }
+        UsersCommand::Add {
+            login,
+            name,
+            email,
+            manager,
+            roles,
+            local,
+        } => {
+            let body = json!({"login": login, "name": name, "email": email, "manager": manager, "roles": roles, "local": local});
+            let answer = client.post("/api/v1/users", &body).await?;
+            output.say(&format!(
+                "{login} was added; with this link, once, they choose a password:"
+            ));
+            output.data(&answer, |answer| cell(answer, "link"))
+        }
+        UsersCommand::Set {
+            login,
+            name,
+            email,
+            manager,
+            roles,
+            local,
+            disabled,
+        } => {
+            let mut body = Map::new();
+            for (key, value) in [("name", name), ("email", email), ("manager", manager)] {
+                if let Some(value) = value {
+                    body.insert(key.into(), json!(value));
+                }
+            }
+            for (key, value) in [("local", local), ("disabled", disabled)] {
+                if let Some(value) = value {
+                    body.insert(key.into(), json!(value));
+                }
+            }
+            if !roles.is_empty() {
+                body.insert("roles".into(), json!(roles));
+            }
+            let answer = client
+                .put(
+                    &format!("/api/v1/users/{}", part(login)),
+                    &Value::Object(body),
+                )
+                .await?;
+            output.data(&answer, |answer| {
+                format!("{login}: {}", texts(answer, "roles").join(", "))
+            })
+        }
+        UsersCommand::Link { login } => {
+            let answer = client
+                .post(&format!("/api/v1/users/{}/link", part(login)), &json!({}))
+                .await?;
+            output.say(&format!(
+                "with this link, once, {login} chooses a password:"
+            ));
+            output.data(&answer, |answer| cell(answer, "link"))
+        }
+    }
+}
+
+/// `tokens …`.
+///
+/// # Errors
+/// What the server refused.
+pub async fn tokens(client: &Client, command: &TokensCommand, output: Output) -> Done {
+    let TokensCommand::Add { name, days } = command;
+    let answer = client
+        .post("/api/v1/tokens", &json!({"name": name, "days": days}))
+        .await?;
+    output.say("keep this token: it is shown once");
+    output.data(&answer, |answer| cell(answer, "token"))
+}
