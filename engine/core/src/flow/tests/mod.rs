@@ -3,7 +3,6 @@
 
 mod drafts;
 mod faults;
-mod files;
 mod hostile;
 mod plans;
 
@@ -18,15 +17,17 @@ fn apps() -> Apps {
 }
 
 fn read_apps() -> Apps {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules");
-    let manifests = ["core", "http", "sandbox_crm"].map(|name| {
-        let text = std::fs::read_to_string(folder.join(name).join("app.yaml")).unwrap();
-        let parsed = app::parse(&text);
+    let texts = [
+        include_str!("../../../../../modules/core/app.yaml"),
+        include_str!("../../../../../modules/http/app.yaml"),
+        include_str!("../../../../../modules/sandbox_crm/app.yaml"),
+    ];
+    Apps::new(texts.map(|text| {
+        let parsed = app::parse(text);
         Arc::new(
             parsed
                 .manifest
-                .unwrap_or_else(|| panic!("{name}: {:#?}", parsed.diagnostics)),
+                .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics)),
         )
-    });
-    Apps::new(manifests)
+    }))
 }

@@ -193,21 +193,8 @@ fn inputs_of_a_command_line_get_their_types() {
 }
 
 #[test]
-fn the_schema_for_editors_accepts_what_the_parser_accepts() {
+fn the_schema_for_editors_refuses_what_the_parser_refuses() {
     let schema = schema::Schema::compile(&schema::flow_schema()).unwrap();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for folder in ["flows", "examples"] {
-        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                let tree = crate::yaml::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
-                assert_eq!(schema.misfits(&tree.to_json()), [], "{}", path.display());
-            }
-        }
-    }
     for wrong in [
         json!({"flow": "A b", "trigger": {}, "steps": {}}),
         json!({"flow": "a", "trigger": {}, "steps": {"a": {}}}),
