@@ -20,6 +20,8 @@ mod refresh;
 mod secrets;
 mod settle;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod token;
 mod usage;
 pub mod vault;

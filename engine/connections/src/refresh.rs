@@ -160,7 +160,10 @@ impl Connections {
             match leased {
                 Ok(()) => {
                     return Ok(Turn::Ours {
-                        abandoned: row.refreshing.is_some(),
+                        abandoned: row
+                            .refreshing
+                            .as_ref()
+                            .is_some_and(|(_, until)| *until <= at),
                         row,
                         refresh,
                     });
