@@ -28,3 +28,4 @@ pub use op::{Commit, Op};
 pub use read::{AuditFilter, Page, Reader, RunFilter};
 pub use rows::*;
 pub use store::{Claimed, CommitError, ReadError, Store, StoreConfig, StoreError};
+pub use writer::Written;
