@@ -14,6 +14,8 @@ mod database;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod op;
+#[cfg(test)]
+mod plans;
 pub mod read;
 pub mod rows;
 mod statement;

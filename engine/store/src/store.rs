@@ -274,8 +274,7 @@ impl Store {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<&str> = taken.iter().map(|(_, run)| run.as_str()).collect();
-        let ids = || vec![json(&ids)];
+        let ids = || vec![json(&taken)];
         let database = &self.inner.database;
         let runs: Vec<RunRow> = database.all(texts[0], ids()).await?;
         let journal: Vec<JournalRow> = database.all(texts[1], ids()).await?;
