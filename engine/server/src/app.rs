@@ -1,9 +1,13 @@
 //! What all handlers share. Holds no request's state.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use actas_connections::Connections;
 use actas_core::app::Apps;
-use actas_core::ids::WorkspaceId;
-use actas_runner::Runner;
+use actas_core::flow::Inputs;
+use actas_core::ids::{VersionId, WorkspaceId};
+use actas_runner::{Runner, Version};
 use actas_store::Store;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +39,8 @@ pub struct App {
     pub by_address: Buckets,
     /// Links of a terminal on this machine; none: there is no such thing.
     pub terminal: Option<Terminal>,
+    /// What versions take.
+    pub inputs: InputsOfVersions,
     /// Effective settings, secrets hidden.
     pub settings: Value,
     /// Set when the server stops: streams end.
@@ -45,5 +51,30 @@ impl App {
     /// The address of the login page, coming back to a known page.
     pub fn login_path(&self, to: &crate::target::Target) -> String {
         format!("/w/{}/login?to={to}", self.workspace_name)
+    }
+}
+
+/// How many versions' inputs stay in memory; beyond that it starts anew, which costs compiling them again.
+const KEPT: usize = 2_000;
+
+/// The inputs of versions, their schemas compiled once: a version never changes.
+#[derive(Debug, Default)]
+pub struct InputsOfVersions {
+    known: Mutex<HashMap<VersionId, Arc<Inputs>>>,
+}
+
+impl InputsOfVersions {
+    /// Those of one version.
+    pub fn of(&self, version: &Version) -> Arc<Inputs> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inputs) = known.get(&version.row.id) {
+            return Arc::clone(inputs);
+        }
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        let inputs = Arc::new(Inputs::of(&version.plan.flow));
+        known.insert(version.row.id.clone(), Arc::clone(&inputs));
+        inputs
     }
 }

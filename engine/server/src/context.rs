@@ -167,7 +167,7 @@ impl Context {
                 },
             )
         }
-        .from_peer(self.ip.as_deref(), self.agent.as_deref())
+        .of_peer(self.ip.as_deref(), self.agent.as_deref())
     }
 
     /// The login of a person of this workspace; their id if they are gone.
@@ -221,7 +221,7 @@ pub fn record(
 pub trait Fill {
     /// Where it came from.
     #[must_use]
-    fn from_peer(self, ip: Option<&str>, agent: Option<&str>) -> Self;
+    fn of_peer(self, ip: Option<&str>, agent: Option<&str>) -> Self;
     /// In which flow.
     #[must_use]
     fn in_flow(self, flow: &str) -> Self;
@@ -231,7 +231,7 @@ pub trait Fill {
 }
 
 impl Fill for Draft {
-    fn from_peer(mut self, ip: Option<&str>, agent: Option<&str>) -> Self {
+    fn of_peer(mut self, ip: Option<&str>, agent: Option<&str>) -> Self {
         self.ip = ip.map(str::to_owned);
         self.agent = agent.map(str::to_owned);
         self

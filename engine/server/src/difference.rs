@@ -46,6 +46,8 @@ pub fn difference(old: Option<&Flow>, new: &Flow) -> Difference {
         "outputs",
         "flow",
         "language",
+        // How the canonical document keeps the order people wrote.
+        "order",
     ];
     let strip = |value: &Value| -> BTreeMap<String, Value> {
         map(Some(value))

@@ -30,3 +30,6 @@ pub mod target;
 pub mod terminal;
 
 pub use server::{Server, ServerConfig, StartError};
+
+#[cfg(test)]
+mod tests;

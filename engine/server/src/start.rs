@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actas_core::flow::{Entry, Flow, Trigger};
+use actas_core::flow::{Entry, Inputs, Trigger};
 use actas_core::ids::{RunId, VersionId};
 use actas_core::run::{Run, RunDocument, Viewer, document};
 use actas_runner::{NewRun, Started};
@@ -23,8 +23,8 @@ use crate::routes::Answer;
 ///
 /// # Errors
 /// 422 with every fault.
-pub fn inputs(flow: &Flow, given: Map<String, Value>) -> Result<Value, Problem> {
-    flow.check_inputs(Value::Object(given)).map_err(|faults| {
+pub fn inputs(inputs: &Inputs, given: Map<String, Value>) -> Result<Value, Problem> {
+    inputs.check(Value::Object(given)).map_err(|faults| {
         Problem::invalid(
             "invalid_inputs",
             "the inputs do not fit what the flow takes",
@@ -73,7 +73,7 @@ pub async fn run_flow(
             ),
         ));
     }
-    let inputs = inputs(&version.plan.flow, given)?;
+    let inputs = inputs(&cx.app.inputs.of(&version), given)?;
     create(cx, &version.row.id, entry, inputs, idempotency).await
 }
 

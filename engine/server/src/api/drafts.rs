@@ -1,6 +1,6 @@
 //! Drafts over HTTP: read, save, try.
 
-use actas_core::flow::Entry;
+use actas_core::flow::{Entry, Inputs};
 use actas_core::ids::FlowName;
 use actas_store::{Commit, DraftRow};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -140,7 +140,7 @@ pub async fn run(cx: Context, call: Call) -> Answer {
     let frozen = freeze(&cx, &flow, &draft, 0)
         .await
         .map_err(refusals::publish)?;
-    let inputs = start::inputs(&frozen.plan.flow, body.inputs)?;
+    let inputs = start::inputs(&Inputs::of(&frozen.plan.flow), body.inputs)?;
     let mut record = cx
         .audit("draft.frozen", "version", frozen.row.id.as_str())
         .in_flow(flow.name.as_str());

@@ -92,3 +92,14 @@ fn name(route: &Route) -> String {
         .collect();
     format!("{}_{path}", route.method.as_str().to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_description_is_the_tables() {
+        let text = serde_json::to_string_pretty(&document(&crate::routes::table(false)));
+        expect_test::expect_file!["../../openapi.json"].assert_eq(&(text.expect("JSON") + "\n"));
+    }
+}

@@ -171,7 +171,7 @@ fn visitor_record(visitor: &Visitor, actor: Actor, action: &str, kind: &str, id:
         action,
         object,
     )
-    .from_peer(visitor.ip.as_deref(), visitor.agent.as_deref())
+    .of_peer(visitor.ip.as_deref(), visitor.agent.as_deref())
 }
 
 /// Begins a session together with what led to it, and sends the browser on.

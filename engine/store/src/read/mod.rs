@@ -1,11 +1,11 @@
 //! What can be read. A [`Reader`] is opened for one workspace; a raw id of another one finds nothing.
 
-pub(crate) mod audit;
+mod audit;
 mod connections;
 mod flows;
 mod overlooked;
 mod people;
-pub(crate) mod runs;
+mod runs;
 
 use actas_core::Time;
 use actas_core::ids::{ConnectionId, FlowId, RunId, UserId, WorkspaceId};

@@ -24,12 +24,11 @@ macro_rules! list {
     };
 }
 
-pub(crate) const LIST: &str = list!("");
-pub(crate) const LIST_OF_FLOW: &str = list!(" AND flow_id = $3");
-pub(crate) const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
+const LIST: &str = list!("");
+const LIST_OF_FLOW: &str = list!(" AND flow_id = $3");
+const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
 // The index is a partial one: its condition must be repeated.
-pub(crate) const LIST_IN_STATE: &str =
-    list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
+const LIST_IN_STATE: &str = list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
 
 /// Sorts behind every id, whatever the collation.
 const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";

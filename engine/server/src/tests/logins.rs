@@ -1,0 +1,344 @@
+//! Logging in and out, sessions, cookies, and which changes a browser may ask for.
+
+use actas_test_support::browser::Browser;
+use serde_json::json;
+
+use super::Site;
+use super::site::{Answer, HELLO, PASSWORD};
+
+#[tokio::test]
+async fn the_owners_link_works_once_and_then_the_password_does() {
+    let site = Site::start().await;
+    let link = site.server.first_link().unwrap().to_string();
+    let mut browser = Browser::new();
+    let page = browser.open(&link).await;
+    assert!(page.text().contains("Welcome, Olga Owner"), "{page}");
+    // Looking uses nothing up; two passwords that differ do not either.
+    let form = page
+        .form("/link/")
+        .with("password", PASSWORD)
+        .with("again", "another password");
+    let again = browser.submit(&page, &form).await;
+    assert!(
+        again.status == 422 && again.text().contains("not the same"),
+        "{again}"
+    );
+    let form = page
+        .form("/link/")
+        .with("password", PASSWORD)
+        .with("again", PASSWORD);
+    let home = browser.submit(&page, &form).await;
+    assert!(home.text().contains("Hello, Olga Owner"), "{home}");
+    assert_eq!(Browser::new().open(&link).await.status, 410);
+
+    let mut other = Browser::new();
+    let page = other.open(&site.url("/")).await;
+    assert_eq!(page.url.path(), "/w/main/login");
+    let wrong = page
+        .form("/login")
+        .with("login", "olga")
+        .with("password", "not the password");
+    let refused = other.submit(&page, &wrong).await;
+    assert!(
+        refused.status == 401 && refused.text().contains("is not right"),
+        "{refused}"
+    );
+    let right = page
+        .form("/login")
+        .with("login", "Olga")
+        .with("password", PASSWORD);
+    let home = other.submit(&page, &right).await;
+    assert!(home.text().contains("Hello, Olga Owner"), "{home}");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn after_logging_out_the_old_cookie_is_worth_nothing() {
+    let site = Site::start().await;
+    let mut ana = site.person("ana", &["runner"]).await;
+    let cookie = ana.cookie(&site.url("/"), "actas").unwrap().to_owned();
+    let me = |cookie: String| {
+        site.net("GET", "/api/v1/me")
+            .header("cookie", format!("actas={cookie}"))
+    };
+    assert_eq!(Answer::of(me(cookie.clone())).await.ok()["login"], "ana");
+    let home = ana.open(&site.url("/")).await;
+    let out = ana.submit(&home, &home.form("/logout")).await;
+    assert_eq!(out.url.path(), "/w/main/login");
+    Answer::of(me(cookie)).await.refused(401);
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn logging_in_again_makes_a_new_session_and_ends_the_old_one() {
+    let site = Site::start().await;
+    let mut ana = site.person("ana", &["runner"]).await;
+    let before = ana.cookie(&site.url("/"), "actas").unwrap().to_owned();
+    let page = ana
+        .open(&site.url("/w/main/login?to=run:run_01jd0000000000000000000000"))
+        .await;
+    let form = page
+        .form("/login")
+        .with("login", "ana")
+        .with("password", PASSWORD);
+    let there = ana.submit_without_redirects(&page, &form).await;
+    assert_eq!(
+        there.headers["location"],
+        "/runs/run_01jd0000000000000000000000"
+    );
+    let after = ana.cookie(&site.url("/"), "actas").unwrap().to_owned();
+    assert_ne!(before, after);
+    let old = site
+        .net("GET", "/api/v1/me")
+        .header("cookie", format!("actas={before}"));
+    Answer::of(old).await.refused(401);
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn guessing_passwords_is_stopped_for_that_login() {
+    let site = Site::start().await;
+    site.person("ana", &["runner"]).await;
+    let guess = |login: &'static str| {
+        site.net("POST", "/w/main/login")
+            .header("sec-fetch-site", "same-origin")
+            .form(&[
+                ("login", login),
+                ("password", "a wrong guess"),
+                ("to", "home"),
+            ])
+    };
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let answer = Answer::of(guess("ana")).await;
+        if answer.status == 429 {
+            assert!(answer.headers.contains_key("retry-after"));
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 401).count(),
+        10,
+        "{statuses:?}"
+    );
+    assert_eq!(
+        Answer::of(guess("ben")).await.status,
+        401,
+        "another login is not touched"
+    );
+    let audit = site.get("olga", "/audit?action=session.refused").await.ok();
+    assert_eq!(audit["records"].as_array().unwrap().len(), 13);
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_browsers_change_needs_its_session_its_origin_and_its_token_together() {
+    let site = Site::start().await;
+    site.publish("hello", HELLO).await;
+    let ana = site.person("ana", &["runner"]).await;
+    let cookie = format!("actas={}", ana.cookie(&site.url("/"), "actas").unwrap());
+    let me = Answer::of(site.net("GET", "/api/v1/me").header("cookie", &cookie))
+        .await
+        .ok();
+    let csrf = me["csrf"].as_str().unwrap().to_owned();
+    let ours = site.server.url().origin().ascii_serialization();
+    let mut allowed = 0;
+    for site_header in [
+        None,
+        Some("same-origin"),
+        Some("same-site"),
+        Some("cross-site"),
+        Some("none"),
+    ] {
+        for origin in [
+            None,
+            Some("null".to_owned()),
+            Some(ours.clone()),
+            Some("https://evil.example".into()),
+        ] {
+            for token in [None, Some("wrong".to_owned()), Some(csrf.clone())] {
+                let mut request = site
+                    .net("POST", "/api/v1/flows/hello/runs")
+                    .header("cookie", &cookie)
+                    .json(&json!({"inputs": {"name": "x"}}));
+                if let Some(value) = site_header {
+                    request = request.header("sec-fetch-site", value);
+                }
+                if let Some(value) = &origin {
+                    request = request.header("origin", value);
+                }
+                if let Some(value) = &token {
+                    request = request.header("x-actas-csrf", value);
+                }
+                let fine_origin = matches!(
+                    (site_header, origin.as_deref()),
+                    (Some("same-origin"), None | Some("null"))
+                ) || matches!(site_header, None | Some("same-origin"))
+                    && origin.as_deref() == Some(ours.as_str());
+                let fine = fine_origin && token.as_deref() == Some(csrf.as_str());
+                let answer = Answer::of(request).await;
+                if fine {
+                    allowed += 1;
+                    assert_eq!(
+                        answer.status, 202,
+                        "{site_header:?} {origin:?} {token:?} {}",
+                        answer.text
+                    );
+                } else {
+                    assert_eq!(
+                        answer.refused(403),
+                        "not_our_page",
+                        "{site_header:?} {origin:?} {token:?}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(allowed, 4);
+    let runs = site.get("ana", "/runs").await.ok();
+    assert_eq!(
+        runs["runs"].as_array().unwrap().len(),
+        4,
+        "refused requests did nothing"
+    );
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn with_an_authorization_header_cookies_count_for_nothing() {
+    let site = Site::start().await;
+    let ana = site.person("ana", &["runner"]).await;
+    let cookie = format!("actas={}", ana.cookie(&site.url("/"), "actas").unwrap());
+    for value in ["Bearer nonsense", "Basic YTpi", "", "Bearer"] {
+        let request = site
+            .net("GET", "/api/v1/me")
+            .header("cookie", &cookie)
+            .header("authorization", value);
+        Answer::of(request).await.refused(401);
+    }
+    let token = site.token("olga").await;
+    let request = site
+        .net("GET", "/api/v1/me")
+        .header("cookie", &cookie)
+        .bearer_auth(token);
+    assert_eq!(Answer::of(request).await.ok()["login"], "olga");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_opens_no_page_and_makes_no_other_token() {
+    let site = Site::start().await;
+    let token = site.token("olga").await;
+    for path in [
+        "/",
+        "/connect/si_01jd0000000000000000000000",
+        "/runs/run_01jd0000000000000000000000",
+    ] {
+        assert_eq!(
+            Answer::of(site.net("GET", path).bearer_auth(&token))
+                .await
+                .status,
+            403,
+            "{path}"
+        );
+    }
+    let more = site
+        .net("POST", "/api/v1/tokens")
+        .bearer_auth(&token)
+        .json(&json!({"name": "more"}));
+    Answer::of(more).await.refused(403);
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn acting_as_somebody_works_through_the_socket_alone_and_for_local_users_alone() {
+    let site = Site::start().await;
+    site.put(
+        "olga",
+        "POST",
+        "/users",
+        json!({"login": "eve", "roles": ["runner"]}),
+    )
+    .await
+    .ok();
+    assert_eq!(site.get("eve", "/me").await.refused(403), "forbidden");
+    assert_eq!(site.get("nobody", "/me").await.refused(403), "forbidden");
+    assert_eq!(site.get("olga", "/me").await.ok()["entry"], "cli");
+    // On the network the header is nothing.
+    Answer::of(site.net("GET", "/api/v1/me").header("actas-as", "olga"))
+        .await
+        .refused(401);
+    let audit = site.get("olga", "/audit?action=user.added").await.ok();
+    let record = &audit["records"][0];
+    assert_eq!(
+        (
+            record["actor"]["type"].as_str(),
+            record["person"]["login"].as_str()
+        ),
+        (Some("local_operator"), Some("olga"))
+    );
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_switched_off_is_out_at_once() {
+    let site = Site::start().await;
+    let ana = site.person("ana", &["runner"]).await;
+    let token = site.token("ana").await;
+    let cookie = format!("actas={}", ana.cookie(&site.url("/"), "actas").unwrap());
+    site.put("olga", "PUT", "/users/ana", json!({"disabled": true}))
+        .await
+        .ok();
+    Answer::of(site.net("GET", "/api/v1/me").bearer_auth(token))
+        .await
+        .refused(401);
+    Answer::of(site.net("GET", "/api/v1/me").header("cookie", cookie))
+        .await
+        .refused(401);
+    assert_eq!(site.get("ana", "/me").await.refused(403), "forbidden");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_terminals_link_logs_in_once_and_exists_only_where_it_was_asked_for() {
+    let site = Site::with(|config| config.terminal_login = true).await;
+    let link = site
+        .server
+        .terminal_link("olga", "/runs/run_01jd0000000000000000000000")
+        .await
+        .unwrap()
+        .unwrap();
+    let mut browser = Browser::new();
+    let page = browser.open(link.as_str()).await;
+    assert!(page.text().contains("Go on as olga"), "{page}");
+    let there = browser
+        .submit_without_redirects(&page, &page.form("/terminal/"))
+        .await;
+    assert_eq!(
+        there.headers["location"],
+        "/runs/run_01jd0000000000000000000000"
+    );
+    assert_eq!(Browser::new().open(link.as_str()).await.status, 410);
+    assert_eq!(
+        Answer::of(
+            site.net("POST", link.path())
+                .header("origin", "https://evil.example")
+        )
+        .await
+        .status,
+        403
+    );
+    site.server.stop().await;
+
+    let plain = Site::start().await;
+    assert!(
+        plain
+            .server
+            .terminal_link("olga", "/")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(Answer::of(plain.net("GET", link.path())).await.status, 404);
+    plain.server.stop().await;
+}

@@ -1,0 +1,12 @@
+//! Tests of the whole server over real sockets: a store in a temporary directory, the sandbox CRM as the app, browsers that hold to the rules.
+#![expect(clippy::unwrap_used, reason = "a test that meets nothing fails there")]
+
+mod drafts;
+mod logins;
+mod people;
+mod runs;
+mod sign_ins;
+mod site;
+mod table;
+
+use site::Site;
