@@ -36,6 +36,8 @@ pub struct SignInView {
     pub app: String,
     /// What it is allowed to do.
     pub scopes: Vec<ScopeView>,
+    /// The modules it acts with that were not there when they agreed before; empty if they never did.
+    pub new_modules: Vec<String>,
     /// Where the account's credential may go.
     pub hosts: Vec<String>,
     /// The author's own words.
@@ -176,6 +178,13 @@ impl Connections {
             slot: row.slot.to_string(),
             app: manifest.title.clone(),
             scopes: scope_views(manifest, &surface.scopes, before.as_ref()),
+            new_modules: before.as_ref().map_or_else(Vec::new, |before| {
+                surface
+                    .modules
+                    .difference(&before.modules)
+                    .cloned()
+                    .collect()
+            }),
             hosts: self.hosts(&reader, row, manifest, surface).await?,
             why: slot.and_then(|slot| match &slot.kind {
                 SlotKind::Dynamic(dynamic) => dynamic.why.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actas_core::ids::WorkspaceId;
 use actas_core::run::AskReason;
-use actas_core::{ErrorKind, Secret, StepError};
+use actas_core::{ErrorKind, Secret, StepError, Time};
 use actas_store::{CommitError, ConnectionRow, ConnectionState, Op, Reader};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -19,8 +19,13 @@ use crate::token::{TokenFault, Tokens};
 use crate::usage::{Use, broken_seal};
 use crate::who::Who;
 
-/// A token that ends within this is renewed before it is used.
-pub(crate) const SKEW: Duration = Duration::from_secs(30);
+/// A token is renewed so long before its end, so that it does not end on the way; a short-lived one after three quarters of its life.
+const SKEW: Duration = Duration::from_secs(30);
+
+/// When a token that lives so long is to be renewed.
+pub(crate) fn ends(at: Time, life: Duration) -> Time {
+    at.after(life - SKEW.min(life / 4))
+}
 
 /// A lease outlives the longest exchange, so that nobody else asks while one is under way.
 const LEASE: Duration = Duration::from_secs(60);
@@ -214,7 +219,7 @@ impl Connections {
         let mut newer = row.clone();
         newer.token_version += 1;
         newer.refreshing = None;
-        newer.expires_at = tokens.expires_in.map(|life| at.after(life));
+        newer.expires_at = tokens.expires_in.map(|life| ends(at, life));
         if let Some(scopes) = &tokens.scopes {
             if row.scopes.iter().any(|scope| !scopes.contains(scope)) {
                 tracing::info!(connection = %row.id, "provider narrowed the scopes when the sign-in was renewed");

@@ -69,14 +69,10 @@ impl Connections {
     ) -> Result<(ConnectionRow, Option<Secret<String>>), SecretError> {
         for _ in 0..8 {
             let sealed = reader.secret(row.id.as_str(), field).await?;
-            let opened = match &sealed {
-                None => None,
-                Some(sealed) => Some(
-                    self.inner
-                        .vault
-                        .open_text(&place(reader.workspace(), &row, field), sealed),
-                ),
-            };
+            let opened = sealed.map(|sealed| {
+                let place = place(reader.workspace(), &row, field);
+                self.inner.vault.open_text(&place, &sealed)
+            });
             match opened {
                 Some(Ok(secret)) => return Ok((row, Some(secret))),
                 None | Some(Err(_)) => {

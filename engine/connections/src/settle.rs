@@ -14,6 +14,7 @@ use crate::errors::CallbackError;
 use crate::page::Finished;
 use crate::pending::{ConnectKind, connection_draft};
 use crate::provider::Provider;
+use crate::refresh::ends;
 use crate::secrets::{ACCESS, REFRESH};
 use crate::token::Tokens;
 use crate::wake::Answer;
@@ -264,7 +265,7 @@ impl Connections {
             },
             (None, None) => (ConnectionKind::Personal, None, None, None, None),
         };
-        let expires_at = given.tokens.expires_in.map(|life| at.after(life));
+        let expires_at = given.tokens.expires_in.map(|life| ends(at, life));
         match old {
             Some(old) => ConnectionRow {
                 account: given.account.name.clone(),

@@ -1,21 +1,24 @@
 //! A connection at the point of use: whose it is is checked here once more, whatever was bound before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actas_core::app::Manifest;
 use actas_core::ids::{ConnectionId, RunId, UserId, WorkspaceId};
 use actas_core::run::{AskReason, ConnectionKind, Rule};
 use actas_core::{ErrorKind, StepError};
 use actas_egress::{Credential, Scheme};
-use actas_store::{ConnectionRow, Reader};
+use actas_store::{ConnectionRow, Op, Reader};
 use serde_json::Value;
 
 use crate::ask::dead;
 use crate::connections::{Connections, now};
 use crate::errors::UseError;
-use crate::refresh::SKEW;
 use crate::secrets::{ACCESS, SecretError};
 use crate::who::Who;
+
+/// How exactly the last use of a connection is known.
+const TOUCH: Duration = Duration::from_secs(3600);
 
 /// A step that is about to act through a connection.
 #[derive(Debug, Clone)]
@@ -55,12 +58,28 @@ impl Connections {
     pub async fn credential(&self, u: &Use) -> Result<Usable, UseError> {
         let reader = self.reader(&u.workspace);
         let row = self.permitted(&reader, u).await?;
-        let row = if row.expires_at.is_some_and(|end| end <= now().after(SKEW)) {
+        let row = if row.expires_at.is_some_and(|end| end <= now()) {
             self.refreshed(u, row, false).await?
         } else {
             row
         };
+        self.touch(u, &row);
         self.usable(&reader, u, row).await
+    }
+
+    /// Notes the use, once an hour at most and without keeping the step waiting.
+    fn touch(&self, u: &Use, row: &ConnectionRow) {
+        let at = now();
+        if row.last_used_at.is_some_and(|last| at.since(last) < TOUCH) {
+            return;
+        }
+        let op = Op::TouchConnection {
+            workspace: u.workspace.clone(),
+            connection: row.id.clone(),
+            at,
+        };
+        let this = self.clone();
+        tokio::spawn(async move { this.commit(vec![op], Vec::new()).await });
     }
 
     /// The app refused the credential (401): one forced refresh, or what somebody else has refreshed meanwhile. If the fresh one is refused

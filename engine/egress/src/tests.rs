@@ -596,8 +596,7 @@ async fn answers_that_are_none_end_in_time_with_a_typed_error() {
             .unwrap_err();
         assert!(
             matches!(error, EgressError::Protocol(_)),
-            "{error:?} for {:.40}",
-            bytes
+            "{error:?} for {bytes:.40}"
         );
         assert!(error.answer_lost());
         assert_eq!(error.step_error().kind, ErrorKind::Unavailable);

@@ -44,7 +44,7 @@ async fn a_thousand_canaries_pass_through_every_error_path_and_are_seen_nowhere(
                     r#"{{"access_token":"{a}","token_type":"{b}","refresh_token":"{c}","scope":"{d}"}}"#
                 ),
             ),
-            (302, format!("{a}")),
+            (302, a.clone()),
             (
                 429,
                 format!(r#"{{"error":"{a}","error_description":"{b}"}}"#),

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 //! Sign-ins, refresh and use against a provider that misbehaves on demand, on a real store.
 
+mod callback;
 mod canaries;
 mod provider;
 mod refresh;
@@ -108,12 +109,26 @@ fn user(login: &str) -> UserRow {
 }
 
 impl Bench {
+    /// On SQLite.
     pub async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    /// On both databases.
+    pub async fn everywhere() -> Vec<Self> {
+        let mut all = vec![Self::new().await];
+        if let Some(url) = actas_test_support::postgres::database() {
+            all.push(Self::on(Some(url)).await);
+        }
+        all
+    }
+
+    async fn on(url: Option<String>) -> Self {
         let _ = rustls_provider();
         let provider = Provider::start().await;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreConfig {
-            url: None,
+            url,
             data: folder.path().join("data"),
         })
         .await

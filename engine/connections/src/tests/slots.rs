@@ -33,6 +33,7 @@ async fn a_connection_without_a_grant_is_not_used_until_its_person_agrees_and_th
         (view.reason, view.candidates[0].account.as_str()),
         (AskReason::Consent, "ana@crm")
     );
+    assert_eq!(view.new_modules, ["crm.write"]);
     bench
         .connections
         .agree(
