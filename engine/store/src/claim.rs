@@ -11,14 +11,16 @@ use crate::writer::{Claim, Taken};
 macro_rules! claim {
     ($now:literal, $lock:literal) => {
         concat!(
-            "WITH taken AS MATERIALIZED (SELECT r.workspace_id, r.id FROM runs r WHERE r.id IN (",
-            "SELECT id FROM (SELECT id FROM runs WHERE owner IS NULL AND state = 'running' ORDER BY id LIMIT $5) ready ",
-            "UNION SELECT id FROM (SELECT id FROM runs WHERE owner IS NULL AND ended_at IS NULL AND due_at IS NOT NULL AND due_at <= ", $now,
+            "WITH taken AS MATERIALIZED (SELECT r.workspace_id, r.id FROM (",
+            "SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NULL AND state = 'running' ORDER BY id LIMIT $5) ready ",
+            "UNION SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NULL AND ended_at IS NULL AND due_at IS NOT NULL AND due_at <= ", $now,
             " ORDER BY due_at LIMIT $5) due ",
-            "UNION SELECT id FROM (SELECT i.run_id AS id FROM inbox i JOIN runs h ON h.workspace_id = i.workspace_id AND h.id = i.run_id ",
+            "UNION SELECT * FROM (SELECT h.workspace_id, h.id FROM inbox i JOIN runs h ON h.workspace_id = i.workspace_id AND h.id = i.run_id ",
             "WHERE h.owner IS NULL AND h.ended_at IS NULL ORDER BY i.id LIMIT $5) told ",
-            "UNION SELECT id FROM (SELECT id FROM runs WHERE owner IS NOT NULL AND lease_until < ", $now, " ORDER BY lease_until LIMIT $5) left_behind",
-            ") AND r.ended_at IS NULL AND r.level <= $3 AND (r.owner IS NULL OR r.lease_until < ", $now, ") ",
+            "UNION SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NOT NULL AND lease_until < ", $now,
+            " ORDER BY lease_until LIMIT $5) left_behind",
+            ") able JOIN runs r ON r.workspace_id = able.workspace_id AND r.id = able.id ",
+            "WHERE r.ended_at IS NULL AND r.level <= $3 AND (r.owner IS NULL OR r.lease_until < ", $now, ") ",
             "ORDER BY r.id LIMIT $4 ", $lock, ") ",
             "UPDATE runs SET owner = $1, epoch = runs.epoch + 1, lease_until = ", $now, " + $2 FROM taken ",
             "WHERE runs.workspace_id = taken.workspace_id AND runs.id = taken.id RETURNING runs.workspace_id, runs.id"
@@ -32,48 +34,53 @@ pub(crate) const CLAIM_SQLITE: &str = claim!("$6", "");
 /// The same with the database's clock; runs that another worker is just taking are passed over.
 pub(crate) const CLAIM_POSTGRES: &str = claim!(
     "CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT)",
-    "FOR UPDATE SKIP LOCKED"
+    "FOR UPDATE OF r SKIP LOCKED"
 );
 
 /// What time it is on PostgreSQL.
 pub(crate) const NOW_POSTGRES: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
-/// Those of some runs, by a text that a list of ids was made: their rows, journals and messages.
+/// The rows of some runs, their journals and messages. `$1` is a JSON array of pairs of workspace and run.
 macro_rules! of_runs {
-    ($ids:literal) => {
+    ($pairs:literal) => {
         [
             concat!(
                 "SELECT ",
                 crate::columns::run_columns!(),
-                " WHERE id IN (",
-                $ids,
-                ") ORDER BY id"
+                " JOIN (",
+                $pairs,
+                ") wanted ON workspace_id = in_workspace AND id = run ORDER BY id"
             ),
             concat!(
                 "SELECT ",
                 crate::columns::journal_columns!(),
-                " WHERE j.run_id IN (",
-                $ids,
-                ") ORDER BY j.run_id, j.seq"
+                " JOIN (",
+                $pairs,
+                ") wanted ON j.workspace_id = in_workspace AND j.run_id = run ",
+                "ORDER BY j.run_id, j.seq"
             ),
             concat!(
                 "SELECT ",
                 crate::columns::inbox_columns!(),
-                " WHERE run_id IN (",
-                $ids,
-                ") ORDER BY run_id, id"
+                " JOIN (",
+                $pairs,
+                ") wanted ON workspace_id = in_workspace AND run_id = run ",
+                "ORDER BY run_id, id"
             ),
         ]
     };
 }
 
-/// `$1` is a JSON array of ids.
-pub(crate) const OF_RUNS_SQLITE: [&str; 3] = of_runs!("SELECT value FROM json_each($1)");
+/// How SQLite takes the list apart.
+pub(crate) const OF_RUNS_SQLITE: [&str; 3] = of_runs!(
+    "SELECT json_extract(value, '$[0]') AS in_workspace, json_extract(value, '$[1]') AS run FROM json_each($1)"
+);
 
-/// The same; only the way to take a list apart differs.
-pub(crate) const OF_RUNS_POSTGRES: [&str; 3] =
-    of_runs!("SELECT json_array_elements_text(CAST($1 AS json))");
+/// And how PostgreSQL does.
+pub(crate) const OF_RUNS_POSTGRES: [&str; 3] = of_runs!(
+    "SELECT value ->> 0 AS in_workspace, value ->> 1 AS run FROM json_array_elements(CAST($1 AS json))"
+);
 
 /// All leases of a worker.
 pub(crate) const RENEW: &str = "UPDATE runs SET lease_until = $2 WHERE owner = $1";

@@ -14,6 +14,8 @@ mod database;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod op;
+#[cfg(test)]
+mod plans;
 pub mod read;
 pub mod rows;
 mod statement;
@@ -28,3 +30,4 @@ pub use op::{Commit, Op};
 pub use read::{AuditFilter, Page, Reader, RunFilter};
 pub use rows::*;
 pub use store::{Claimed, CommitError, ReadError, Store, StoreConfig, StoreError};
+pub use writer::Written;

@@ -22,7 +22,7 @@ use crate::rows::{InboxRow, JournalRow, RunRow};
 use crate::statement::{json, params};
 use crate::wake::Wake;
 use crate::write::Prepared;
-use crate::writer::{self, Claim, QUEUE, Taken, Work};
+use crate::writer::{self, Claim, QUEUE, Taken, Tally, Work, Written};
 
 /// Where everything lasts.
 #[derive(Debug, Clone)]
@@ -119,6 +119,7 @@ pub(crate) struct Inner {
     pub database: Database,
     queue: Option<mpsc::Sender<Work>>,
     wake: Arc<Wake>,
+    tally: Arc<Tally>,
     /// The thread that writes an embedded store.
     thread: Option<JoinHandle<()>>,
     /// The task that hears other processes on PostgreSQL.
@@ -145,16 +146,24 @@ impl Store {
     /// See [`StoreError`].
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let wake = Arc::new(Wake::new());
+        let tally = Arc::new(Tally::default());
         let (sender, queue) = mpsc::channel(QUEUE);
         let (database, thread, listener) = if let Some(url) = &config.url {
             let (pool, options) = database::open_postgres(url).await?;
-            let listener = writer::postgres::start(options, pool.clone(), &wake, queue).await?;
+            let listener =
+                writer::postgres::start(options, pool.clone(), &wake, Arc::clone(&tally), queue)
+                    .await?;
             (Database::Postgres(pool), None, Some(listener))
         } else {
             let files = database::take_directory(&config.data)?;
             let pool = database::open_sqlite(&files.database).await?;
-            let thread =
-                writer::sqlite::start(&files.database, files.lock, Arc::clone(&wake), queue)?;
+            let thread = writer::sqlite::start(
+                &files.database,
+                files.lock,
+                Arc::clone(&wake),
+                Arc::clone(&tally),
+                queue,
+            )?;
             (Database::Sqlite(pool), Some(thread), None)
         };
         Ok(Self {
@@ -162,6 +171,7 @@ impl Store {
                 database,
                 queue: Some(sender),
                 wake,
+                tally,
                 thread,
                 listener,
             }),
@@ -176,6 +186,7 @@ impl Store {
                 database: Database::Model(crate::model::Model::new(clock)),
                 queue: None,
                 wake: Arc::new(Wake::new()),
+                tally: Arc::default(),
                 thread: None,
                 listener: None,
             }),
@@ -204,6 +215,11 @@ impl Store {
         }
         let prepared = Prepared::of(commit)?;
         self.ask(|reply| Work::Commit(prepared, reply)).await
+    }
+
+    /// What this process made durable so far: how many commits a run takes can be counted with it.
+    pub fn written(&self) -> Written {
+        self.inner.tally.read()
     }
 
     async fn ask<T>(
@@ -258,8 +274,7 @@ impl Store {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<&str> = taken.iter().map(|(_, run)| run.as_str()).collect();
-        let ids = || vec![json(&ids)];
+        let ids = || vec![json(&taken)];
         let database = &self.inner.database;
         let runs: Vec<RunRow> = database.all(texts[0], ids()).await?;
         let journal: Vec<JournalRow> = database.all(texts[1], ids()).await?;

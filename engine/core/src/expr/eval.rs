@@ -1,23 +1,14 @@
-//! Evaluation of a compiled expression. Everything is paid for before it is done: instructions, looked-at items and compared bytes in fuel,
-//! made values in bytes. There is no clock, so the same data give the same outcome on every machine and at every replay.
+//! Evaluation of a compiled expression: a walk over its tree that borrows from the scope and pays for what it does.
 
 use serde_json::{Map, Value};
 
 use crate::ErrorKind;
 use crate::diagnostic::nearest;
 use crate::error::StepError;
+use crate::expr::budget::{MAX_BYTES, MAX_FUEL, VALUE};
 use crate::expr::syntax::{Args, Expression, Kind, Node};
 use crate::expr::value::{Num, Val, kind};
 use crate::expr::{Part, Piece, Scope};
-
-/// What one evaluation may do: about as many elementary steps.
-pub const MAX_FUEL: u64 = 2_000_000;
-/// What one evaluation may make, its intermediate values included, in bytes.
-pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// What a value counts for beside its texts, in bytes.
-pub(super) const VALUE: usize = 16;
-/// How deep lists and maps may be nested in a result.
-pub const MAX_RESULT_DEPTH: usize = 64;
 
 /// Boxed, because a good outcome should not pay for the size of a bad one.
 pub(super) type Out<T> = Result<T, Box<StepError>>;
@@ -45,8 +36,8 @@ impl<'a> Given<'a> {
 pub(super) struct Machine<'a> {
     pub scope: &'a Scope,
     source: &'a str,
-    fuel: u64,
-    bytes: u64,
+    pub fuel: u64,
+    pub bytes: u64,
 }
 
 pub(super) fn fail(message: impl Into<String>) -> Box<StepError> {
@@ -61,93 +52,6 @@ impl<'a> Machine<'a> {
             fuel: MAX_FUEL,
             bytes: MAX_BYTES,
         }
-    }
-
-    /// Pays for work.
-    pub fn burn(&mut self, fuel: usize) -> Out<()> {
-        match self
-            .fuel
-            .checked_sub(u64::try_from(fuel).unwrap_or(u64::MAX))
-        {
-            Some(left) => {
-                self.fuel = left;
-                Ok(())
-            }
-            None => Err(budget(format!(
-                "the expression does more than {MAX_FUEL} steps"
-            ))),
-        }
-    }
-
-    /// Pays for looking at so many bytes.
-    pub fn scan(&mut self, bytes: usize) -> Out<()> {
-        self.burn(bytes / 64 + 1)
-    }
-
-    /// Pays for making so many bytes.
-    pub fn make(&mut self, bytes: usize) -> Out<()> {
-        self.scan(bytes)?;
-        match self
-            .bytes
-            .checked_sub(u64::try_from(bytes).unwrap_or(u64::MAX))
-        {
-            Some(left) => {
-                self.bytes = left;
-                Ok(())
-            }
-            None => Err(budget(format!(
-                "the expression makes more than {MAX_BYTES} bytes"
-            ))),
-        }
-    }
-
-    pub fn text(&mut self, text: String) -> Out<Val<'a>> {
-        self.make(text.len())?;
-        Ok(Val::Own(Value::String(text)))
-    }
-
-    /// A value of one's own; a copy of borrowed data is paid for.
-    pub fn own(&mut self, val: Val<'a>) -> Out<Value> {
-        match self.require(val)? {
-            Val::Own(value) => Ok(value),
-            Val::Ref(value) => {
-                self.pay_for_copy(value)?;
-                Ok(value.clone())
-            }
-            Val::List(items) => {
-                self.make(items.len() * VALUE)?;
-                items
-                    .into_iter()
-                    .map(|item| self.own(item))
-                    .collect::<Out<Vec<_>>>()
-                    .map(Value::Array)
-            }
-            Val::Missing(..) => Ok(Value::Null),
-        }
-    }
-
-    fn pay_for_copy(&mut self, value: &Value) -> Out<()> {
-        let (values, bytes) = weight(value);
-        self.burn(values)?;
-        self.make(bytes)
-    }
-
-    /// The same value once more; free while it is borrowed.
-    pub fn copy(&mut self, val: &Val<'a>) -> Out<Val<'a>> {
-        Ok(match val {
-            Val::Missing(node, within) => Val::Missing(node, *within),
-            Val::Ref(value) => Val::Ref(value),
-            Val::Own(value) => Val::Own(self.json_copy(value)?),
-            Val::List(items) => {
-                self.make(items.len() * VALUE)?;
-                Val::List(
-                    items
-                        .iter()
-                        .map(|item| self.copy(item))
-                        .collect::<Out<_>>()?,
-                )
-            }
-        })
     }
 
     /// The value, or the error that names what is missing.
@@ -283,18 +187,6 @@ impl<'a> Machine<'a> {
             }
             Some(value) => self.json(value)?,
         })
-    }
-
-    /// A copy, paid for.
-    pub fn json_copy(&mut self, value: &Value) -> Out<Value> {
-        self.pay_for_copy(value)?;
-        Ok(value.clone())
-    }
-
-    /// A value as compact JSON.
-    pub fn json(&mut self, value: &Value) -> Out<String> {
-        self.pay_for_copy(value)?;
-        Ok(value.to_string())
     }
 
     pub fn eval(&mut self, node: &'a Node) -> Out<Val<'a>> {
@@ -466,50 +358,6 @@ pub(super) fn field<'a>(node: &'a Node, base: Val<'a>, name: &str) -> Val<'a> {
             .map_or(Val::Missing(node, None), Val::Own),
         Val::Own(_) | Val::List(_) => Val::Missing(node, None),
     }
-}
-
-fn budget(message: String) -> Box<StepError> {
-    Box::new(
-        StepError::new(ErrorKind::InvalidInput, message)
-            .with_code("expression_budget")
-            .with_help("work on less data at once, or let the app do it: a filter in its query, a smaller page"),
-    )
-}
-
-/// How many values a value is, and how many bytes they count for.
-fn weight(value: &Value) -> (usize, usize) {
-    let add =
-        |(values, bytes), (more_values, more_bytes)| (values + more_values, bytes + more_bytes);
-    match value {
-        Value::String(text) => (1, VALUE + text.len()),
-        Value::Array(items) => items.iter().map(weight).fold((1, VALUE), add),
-        Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| add(weight(value), (0, key.len())));
-            fields.fold((1, VALUE), add)
-        }
-        _ => (1, VALUE),
-    }
-}
-
-/// Refuses what could not be read back from a journal.
-pub(super) fn check_depth(value: &Value) -> Out<()> {
-    fn deeper(value: &Value, left: usize) -> bool {
-        match value {
-            Value::Array(items) => left == 0 || items.iter().any(|item| deeper(item, left - 1)),
-            Value::Object(fields) => {
-                left == 0 || fields.values().any(|item| deeper(item, left - 1))
-            }
-            _ => false,
-        }
-    }
-    if deeper(value, MAX_RESULT_DEPTH) {
-        return Err(budget(format!(
-            "the value is nested deeper than {MAX_RESULT_DEPTH}"
-        )));
-    }
-    Ok(())
 }
 
 /// A position counted from the front, or from the back if it is negative.

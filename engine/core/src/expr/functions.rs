@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use crate::expr::eval::{Given, Machine, Out, VALUE, fail, whole};
+use crate::expr::budget::VALUE;
+use crate::expr::eval::{Given, Machine, Out, fail, whole};
 use crate::expr::value::Val;
 
 /// The longest list that `range` makes.

@@ -4,6 +4,7 @@
 //! The grammar is Jinja's, read by minijinja's parser; what an expression *means* is defined here, so that the meaning of a published
 //! version does not change with a library. There are no statements, no loops, no assignments, no methods, no clock.
 
+mod budget;
 mod eval;
 mod filters;
 mod functions;
@@ -25,7 +26,7 @@ use crate::error::StepError;
 use eval::Machine;
 use syntax::Expression;
 
-pub use eval::{MAX_BYTES, MAX_FUEL, MAX_RESULT_DEPTH};
+pub use budget::{MAX_BYTES, MAX_FUEL, MAX_RESULT_DEPTH};
 pub use references::Reference;
 pub(crate) use text::braces;
 
@@ -161,7 +162,7 @@ impl Template {
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, StepError> {
         let mut machine = Machine::new(scope);
         let value = machine.template(&self.parts).map_err(|fail| *fail)?;
-        eval::check_depth(&value).map_err(|fail| *fail)?;
+        budget::check_depth(&value).map_err(|fail| *fail)?;
         Ok(value)
     }
 }

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::expr::eval::{Machine, Out, VALUE, fail, field, position, whole};
+use crate::expr::budget::VALUE;
+use crate::expr::eval::{Machine, Out, fail, field, position, whole};
 use crate::expr::syntax::{Comparison, Node, Operator};
 use crate::expr::value::{Num, Val};
 

@@ -10,8 +10,8 @@ use crate::statement::params;
 use crate::store::ReadError;
 use actas_core::audit::{GENESIS, Hash};
 
-/// A list of records, newest first. `$2` is where it begins; what is absent narrows nothing. As with runs, what an index serves stands there
-/// alone as well.
+/// A list of records, newest first. `$2` is where it begins; what is absent narrows nothing. What an index serves is looked up apart, because the
+/// order of the list would otherwise lead through the whole chain.
 macro_rules! list {
     ($narrow:literal) => {
         concat!(
@@ -28,10 +28,16 @@ macro_rules! list {
     };
 }
 
-const LIST: &str = list!("");
-const LIST_OF_RUN: &str = list!(" AND a.run_id = $5");
-const LIST_OF_PERSON: &str = list!(" AND (a.actor_id = $3 OR a.person_id = $3)");
-const LIST_OF_ACCOUNT: &str = list!(" AND p.account = $7");
+pub(crate) const LIST: &str = list!("");
+pub(crate) const LIST_OF_RUN: &str =
+    list!(" AND a.seq IN (SELECT seq FROM audit WHERE workspace_id = $1 AND run_id = $5)");
+pub(crate) const LIST_OF_PERSON: &str = list!(
+    " AND a.seq IN (SELECT seq FROM audit WHERE workspace_id = $1 AND actor_id = $3 \
+     UNION SELECT seq FROM audit WHERE workspace_id = $1 AND person_id = $3)"
+);
+pub(crate) const LIST_OF_ACCOUNT: &str = list!(
+    " AND a.seq IN (SELECT seq FROM audit_personal WHERE workspace_id = $1 AND account = $7)"
+);
 
 const IN_ORDER: &str = concat!(
     "SELECT ",

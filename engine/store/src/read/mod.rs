@@ -1,11 +1,11 @@
 //! What can be read. A [`Reader`] is opened for one workspace; a raw id of another one finds nothing.
 
-mod audit;
+pub(crate) mod audit;
 mod connections;
 mod flows;
 mod overlooked;
 mod people;
-mod runs;
+pub(crate) mod runs;
 
 use actas_core::Time;
 use actas_core::ids::{ConnectionId, FlowId, RunId, UserId, WorkspaceId};

@@ -2,10 +2,21 @@
 
 use actas_core::Time;
 use actas_core::ids::SignInId;
+#[cfg(any(test, feature = "model"))]
+use actas_core::run::AskReason;
 
-use crate::read::{Read, Reader, select};
+#[cfg(any(test, feature = "model"))]
+use crate::model::{all, get};
+use crate::read::{Read, Reader, model, select};
 use crate::rows::SignInRow;
+#[cfg(any(test, feature = "model"))]
+use crate::rows::{ConnectionState, SignInState};
 use crate::statement::params;
+
+/// The first id that a sign-in asked then may have.
+fn first(since: Time) -> SignInId {
+    SignInId::from_bits(u128::try_from(since.micros() / 1000).unwrap_or(0) << 80)
+}
 
 impl Reader {
     /// Sign-ins asked since an instant whose person has agreed and is connected meanwhile, and whose run has heard nothing. Ids sort by time, so
@@ -14,8 +25,30 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn overlooked_sign_ins(&self, since: Time) -> Read<Vec<SignInRow>> {
-        let millis = u128::try_from(since.micros() / 1000).unwrap_or(0);
-        let first = SignInId::from_bits(millis << 80);
+        model!(self, |t, ws| {
+            let agreed = |row: &SignInRow| {
+                let key = (row.person.clone(), row.flow.clone(), row.slot.clone());
+                get(&t.grants, ws, &key).is_some_and(|grant| {
+                    let widened = matches!(row.reason, AskReason::Scopes | AskReason::Consent);
+                    get(&t.connections, ws, &grant.connection)
+                        .is_some_and(|of| of.state == ConnectionState::Connected)
+                        && (!widened || grant.at > row.created_at)
+                })
+            };
+            let told = |row: &SignInRow| {
+                t.inbox
+                    .iter()
+                    .any(|((of, _), message)| of == ws && message.run == row.run)
+            };
+            let open =
+                |row: &SignInRow| matches!(row.state, SignInState::Open | SignInState::Declined);
+            let first = first(since);
+            let mut rows = all(&t.sign_ins, ws, |row| {
+                row.id >= first && open(row) && agreed(row) && !told(row)
+            });
+            rows.truncate(100);
+            rows
+        });
         self.all(
             select!(
                 sign_in_columns,
@@ -26,7 +59,7 @@ impl Reader {
                  AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.workspace_id = sign_ins.workspace_id AND i.run_id = sign_ins.run_id) \
                  ORDER BY id LIMIT 100"
             ),
-            params![&self.workspace, &first],
+            params![&self.workspace, &first(since)],
         )
         .await
     }

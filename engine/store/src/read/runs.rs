@@ -24,11 +24,12 @@ macro_rules! list {
     };
 }
 
-const LIST: &str = list!("");
-const LIST_OF_FLOW: &str = list!(" AND flow_id = $3");
-const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
+pub(crate) const LIST: &str = list!("");
+pub(crate) const LIST_OF_FLOW: &str = list!(" AND flow_id = $3");
+pub(crate) const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
 // The index is a partial one: its condition must be repeated.
-const LIST_IN_STATE: &str = list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
+pub(crate) const LIST_IN_STATE: &str =
+    list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
 
 /// Sorts behind every id, whatever the collation.
 const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";

@@ -4,6 +4,7 @@
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actas_core::Time;
@@ -73,3 +74,35 @@ impl Fault {
 
 /// What became of each commit of a batch, in order.
 pub(crate) type Outcomes = Vec<Result<(), CommitError>>;
+
+/// What a writer has done since it began.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    commits: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Tally {
+    /// Counts a batch.
+    pub(crate) fn add(&self, outcomes: &Outcomes) {
+        let went = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        self.commits.fetch_add(went as u64, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Written {
+        Written {
+            commits: self.commits.load(Ordering::Relaxed),
+            batches: self.batches.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What the writer of this process made durable since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Commits, as callers asked for them.
+    pub commits: u64,
+    /// Batches they went in; as a rule a transaction each, and its flush.
+    pub batches: u64,
+}

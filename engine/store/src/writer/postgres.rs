@@ -19,7 +19,7 @@ use crate::store::{CommitError, StoreError};
 use crate::system::random;
 use crate::wake::Wake;
 use crate::write::{News, Prepared};
-use crate::writer::{BATCH, Fault, Outcomes, TRIES, Work};
+use crate::writer::{BATCH, Fault, Outcomes, TRIES, Tally, Work};
 
 /// Where processes tell each other that something may be there.
 const CHANNEL: &str = "actas";
@@ -29,6 +29,7 @@ pub(crate) async fn start(
     options: PgConnectOptions,
     pool: PgPool,
     wake: &Arc<Wake>,
+    tally: Arc<Tally>,
     queue: mpsc::Receiver<Work>,
 ) -> Result<AbortHandle, StoreError> {
     // A plan for each statement, made once: with arrays of any length, of tables that may have been empty then.
@@ -48,12 +49,17 @@ pub(crate) async fn start(
         connection: Some(connection),
         tag: tag.clone(),
     };
-    tokio::spawn(write(writer, Arc::clone(wake), queue));
+    tokio::spawn(write(writer, Arc::clone(wake), tally, queue));
     let listener = tokio::spawn(listen(pool, Arc::clone(wake), tag));
     Ok(listener.abort_handle())
 }
 
-async fn write(mut writer: Writer, wake: Arc<Wake>, mut queue: mpsc::Receiver<Work>) {
+async fn write(
+    mut writer: Writer,
+    wake: Arc<Wake>,
+    tally: Arc<Tally>,
+    mut queue: mpsc::Receiver<Work>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let mut commits = Vec::with_capacity(batch.len());
@@ -66,6 +72,7 @@ async fn write(mut writer: Writer, wake: Arc<Wake>, mut queue: mpsc::Receiver<Wo
         }
         let (prepared, replies): (Vec<_>, Vec<_>) = commits.into_iter().unzip();
         let outcomes = writer.commit(&prepared).await;
+        tally.add(&outcomes);
         for ((prepared, reply), outcome) in prepared.into_iter().zip(replies).zip(outcomes) {
             if outcome.is_ok() {
                 wake.tell(prepared.news);

@@ -16,20 +16,21 @@ use crate::store::{CommitError, StoreError};
 use crate::system::random;
 use crate::wake::Wake;
 use crate::write::Prepared;
-use crate::writer::{BATCH, Fault, Outcomes, Work};
+use crate::writer::{BATCH, Fault, Outcomes, Tally, Work};
 
 /// Starts the thread. It ends, and the lock with it, when the last sender is gone.
 pub(crate) fn start(
     file: &Path,
     lock: File,
     wake: Arc<Wake>,
+    tally: Arc<Tally>,
     queue: mpsc::Receiver<Work>,
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = open(file).map_err(|e| StoreError::Open(e.to_string()))?;
     std::thread::Builder::new()
         .name("actas-writer".to_owned())
         .spawn(move || {
-            write(&connection, &wake, queue);
+            write(&connection, &wake, &tally, queue);
             // Leaves no log behind that still holds what was deleted. If it fails, the next start does it.
             let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
             // In this order: whoever takes the lock next finds no connection of ours.
@@ -54,7 +55,7 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn write(connection: &Connection, wake: &Wake, mut queue: mpsc::Receiver<Work>) {
+fn write(connection: &Connection, wake: &Wake, tally: &Tally, mut queue: mpsc::Receiver<Work>) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
         let (mut commits, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
@@ -67,6 +68,7 @@ fn write(connection: &Connection, wake: &Wake, mut queue: mpsc::Receiver<Work>) 
         let (prepared, replies): (Vec<_>, Vec<_>) = commits.into_iter().unzip();
         if !prepared.is_empty() {
             let outcomes = commit(connection, &prepared);
+            tally.add(&outcomes);
             for ((prepared, reply), outcome) in prepared.into_iter().zip(replies).zip(outcomes) {
                 if outcome.is_ok() {
                     wake.tell(prepared.news);

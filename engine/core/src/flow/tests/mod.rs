@@ -1,14 +1,23 @@
 //! Flows as text in, faults or plans out.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best by value"
+)]
 
 mod drafts;
 mod faults;
 mod hostile;
 mod plans;
+mod rules;
 
 use std::sync::{Arc, LazyLock};
 
+use expect_test::Expect;
+
 use crate::app::{self, Apps};
+use crate::diagnostic::render;
+use crate::flow::parse;
 
 /// The apps of the repository.
 fn apps() -> Apps {
@@ -30,4 +39,22 @@ fn read_apps() -> Apps {
                 .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics)),
         )
     }))
+}
+
+/// The faults of a file as a person reads them.
+fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&render(
+        "f.yaml",
+        text,
+        &parse(text, &apps()).diagnostics,
+        false,
+    ));
+}
+
+/// The same for a flow of these steps and keys.
+fn steps(more: &str, expected: Expect) {
+    check(
+        &format!("flow: a\ntrigger: {{on_demand: {{}}}}\n{more}"),
+        expected,
+    );
 }
