@@ -118,6 +118,8 @@ pub struct Store {
 pub(crate) struct Inner {
     pub database: Database,
     queue: Option<mpsc::Sender<Work>>,
+    /// How far the database's clock was ahead of ours when it was opened, in microseconds.
+    skew: i64,
     wake: Arc<Wake>,
     tally: Arc<Tally>,
     /// The thread that writes an embedded store.
@@ -166,10 +168,21 @@ impl Store {
             )?;
             (Database::Sqlite(pool), Some(thread), None)
         };
+        let before = crate::system::now();
+        let skew = if thread.is_some() {
+            0
+        } else {
+            let now: Option<i64> = database
+                .one(claim::NOW_POSTGRES, Vec::new())
+                .await
+                .map_err(|e| StoreError::Open(e.to_string()))?;
+            now.map_or(0, |now| now.saturating_sub(before.micros()))
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 database,
                 queue: Some(sender),
+                skew,
                 wake,
                 tally,
                 thread,
@@ -185,6 +198,7 @@ impl Store {
             inner: Arc::new(Inner {
                 database: Database::Model(crate::model::Model::new(clock)),
                 queue: None,
+                skew: 0,
                 wake: Arc::new(Wake::new()),
                 tally: Arc::default(),
                 thread: None,
@@ -213,7 +227,7 @@ impl Store {
             self.inner.wake.tell(news);
             return Ok(());
         }
-        let prepared = Prepared::of(commit)?;
+        let prepared = Prepared::of(commit, self.inner.skew)?;
         self.ask(|reply| Work::Commit(prepared, reply)).await
     }
 

@@ -1,9 +1,12 @@
 //! The one place that reads the clock and makes randomness and ids. Everything else takes them as arguments or asks here.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that the ban points to"
+)]
 
 use actas_core::Time;
 
 /// The instant it is on this machine.
-
 pub fn now() -> Time {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -12,13 +15,11 @@ pub fn now() -> Time {
 }
 
 /// 128 bits that sort by time: a UUID of version 7 (RFC 9562), for the `from_bits` of an id.
-
 pub fn new_bits() -> u128 {
     uuid::Uuid::now_v7().as_u128()
 }
 
 /// Bytes that nobody can guess.
-
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The operating system's generator does not fail after boot; going on without it would be worse than stopping.

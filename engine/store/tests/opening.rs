@@ -75,6 +75,44 @@ async fn what_was_committed_is_there_after_a_start_and_leases_of_the_dead_end() 
 }
 
 #[tokio::test]
+async fn a_store_of_a_newer_program_is_left_alone_and_a_row_that_makes_no_sense_is_named() {
+    let change = |place: &Place, sql: &'static str| match place.config.url.clone() {
+        None => {
+            let file = place.config.data.join("actas.db");
+            let connection = rusqlite::Connection::open(file).unwrap();
+            connection.execute(sql, []).unwrap();
+        }
+        Some(url) => {
+            let name = url.split(['/', '?']).nth(3).unwrap().to_owned();
+            let server = actas_test_support::postgres::server().unwrap();
+            server.statement_in(&name, sql).unwrap();
+        }
+    };
+    for place in places() {
+        let (store, ws) = (place.open().await, ws());
+        let user = user("ana");
+        let add = Op::AddUser {
+            workspace: ws.clone(),
+            user: user.clone(),
+        };
+        store.commit(ops(vec![add])).await.unwrap();
+        change(&place, "UPDATE users SET roles = 'nonsense'");
+        let error = store.reader(&ws).users().await.unwrap_err().to_string();
+        assert!(error.contains(user.id.as_str()), "{error}");
+        drop(store);
+        change(
+            &place,
+            "UPDATE store_facts SET value = '1000' WHERE name = 'min_reader'",
+        );
+        let opened = Store::open(&place.config).await;
+        assert!(
+            matches!(opened, Err(StoreError::TooNew { needs: 1000, .. })),
+            "{opened:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn sessions_tokens_and_links_end() {
     for place in places() {
         let (store, ws) = (place.open().await, ws());

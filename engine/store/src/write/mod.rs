@@ -7,6 +7,7 @@ mod runs;
 
 pub(crate) use runs::DIGEST;
 
+use actas_core::Time;
 use actas_core::audit;
 use actas_core::ids::{RunId, WorkspaceId};
 
@@ -25,6 +26,9 @@ pub(crate) struct Prepared {
     pub news: Vec<News>,
 }
 
+/// Clocks that differ by less, in microseconds, are left as they are: reading them takes time too.
+const NOTICEABLE: i64 = 500_000;
+
 /// Something became durable that somebody may be waiting for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
@@ -35,9 +39,20 @@ pub(crate) enum News {
 }
 
 impl Prepared {
+    /// Leases of new runs are given by our clock and kept by that of the database, which is `skew` microseconds ahead of it.
+    ///
     /// # Errors
     /// `Conflict` for what no store would take: a text with a NUL, a state that does not fit.
-    pub(crate) fn of(commit: Commit) -> Result<Self, CommitError> {
+    pub(crate) fn of(mut commit: Commit, skew: i64) -> Result<Self, CommitError> {
+        for op in &mut commit.ops {
+            if let Op::AddRun { run, .. } = op
+                && skew.abs() > NOTICEABLE
+            {
+                run.lease_until = run
+                    .lease_until
+                    .map(|until| Time(until.micros().saturating_add(skew)));
+            }
+        }
         let mut prepared = Self {
             ops: Vec::with_capacity(commit.ops.len()),
             audit: commit.audit,
@@ -302,3 +317,53 @@ impl Op {
 
 /// What a run, its journal or its inbox belongs to, for refusals.
 pub(crate) type Ws<'a> = &'a WorkspaceId;
+
+#[cfg(test)]
+mod tests {
+    use actas_core::ids::{FlowId, RunId, UserId, VersionId, WorkerId};
+
+    use super::*;
+    use crate::rows::{JournalRow, RunRow};
+
+    #[test]
+    fn leases_are_kept_by_the_clock_of_the_database() {
+        let run = RunRow {
+            id: RunId::from_bits(1),
+            workspace: WorkspaceId::from_bits(1),
+            flow: FlowId::from_bits(1),
+            version: VersionId::from_bits(1),
+            level: 1,
+            invoker: UserId::from_bits(1),
+            entry: "api".to_owned(),
+            state: "running".to_owned(),
+            created_at: Time(0),
+            ended_at: None,
+            due_at: None,
+            epoch: 1,
+            owner: Some(WorkerId::from_bits(1)),
+            lease_until: Some(Time(100)),
+        };
+        let journal = JournalRow {
+            run: run.id.clone(),
+            seq: 1,
+            kind: String::new(),
+            v: 1,
+            at: Time(0),
+            body: "{}".to_owned(),
+        };
+        let add = Op::AddRun {
+            run,
+            journal,
+            idempotency: None,
+        };
+        for (skew, lease) in [(0, 100), (400_000, 100), (-60_000_000, -59_999_900)] {
+            let commit = Commit {
+                ops: vec![add.clone()],
+                audit: Vec::new(),
+            };
+            let prepared = Prepared::of(commit, skew).expect("fits");
+            let params = &prepared.ops[0].1[0].params;
+            assert!(params.contains(&Value::Int(Some(lease))), "{params:?}");
+        }
+    }
+}

@@ -268,10 +268,13 @@ async fn perform(connection: &mut PgConnection, prepared: &Prepared) -> Result<(
     Ok(())
 }
 
+/// Statements of one kind, each with the operation it belongs to.
+type Group<'a> = (&'static Bulk, Vec<(&'static str, &'a Statement)>);
+
 /// Statements that are done together, by the order in which that must be.
 #[derive(Default)]
 struct Groups<'a> {
-    by_rank: BTreeMap<u8, (&'static Bulk, Vec<(&'static str, &'a Statement)>)>,
+    by_rank: BTreeMap<u8, Group<'a>>,
     keys: HashSet<(u8, Vec<&'a Value>)>,
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::chain::{self, Heads};
 use crate::claim;
-use crate::statement::{Expect, Statement, Value, params};
+use crate::statement::{Expect, Statement, Value};
 use crate::store::{CommitError, StoreError};
 use crate::system::random;
 use crate::wake::Wake;
@@ -90,7 +90,8 @@ fn other(connection: &Connection, work: Work) {
             let _ = reply.send(claim::take(connection, &claim).map_err(|e| away(&e).into_error()));
         }
         Work::Renew(worker, until, reply) => {
-            let done = run(connection, claim::RENEW, &params![&worker, until]);
+            let params = [Value::from(&worker), Value::from(until)];
+            let done = run(connection, claim::RENEW, &params);
             let _ = reply.send(done.map(|_| ()).map_err(|e| away(&e).into_error()));
         }
     }
