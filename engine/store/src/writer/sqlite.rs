@@ -32,7 +32,7 @@ pub(crate) fn start(
         .spawn(move || {
             write(&connection, &wake, &tally, queue);
             // Leaves no log behind that still holds what was deleted. If it fails, the next start does it.
-            let _ = connection.pragma_query(None, "wal_checkpoint(truncate)", |_| Ok(()));
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             // In this order: whoever takes the lock next finds no connection of ours.
             drop(connection);
             drop(lock);
