@@ -2,7 +2,9 @@
 //! for all suites, so that it links once. Must not reach into the engine for what a user can see.
 
 mod actas;
+mod codes;
 mod commands;
+mod demo;
 mod flows;
 mod foreign;
 mod kill9;

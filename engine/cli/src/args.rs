@@ -1,6 +1,7 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -15,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 )]
 pub struct Cli {
     /// Where to run.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Everywhere")]
     pub global: Global,
     /// What to do.
     #[command(subcommand)]
@@ -269,8 +270,27 @@ pub struct Waiting {
     #[arg(long)]
     pub no_browser: bool,
     /// Without a terminal: how long to wait at a pause, such as `10m`. Without it exit 3 at once.
-    #[arg(long, value_name = "DURATION")]
-    pub wait: Option<String>,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `500ms`, `30s`, `10m`, `2h`, `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let wrong = "write a number and ms, s, m, h or d, such as `10m`";
+    let number: u64 = number.parse().map_err(|_| wrong)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong.into()),
+    };
+    Ok(Duration::from_millis(number.saturating_mul(millis)))
 }
 
 /// `runs`
@@ -563,4 +583,48 @@ pub enum TokensCommand {
         #[arg(long, default_value_t = 90)]
         days: u32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use clap::CommandFactory;
+    use expect_test::expect_file;
+
+    use super::*;
+
+    fn helps(mut command: clap::Command, path: &str, text: &mut String) {
+        let help = command.render_help().to_string();
+        let _ = writeln!(text, "== {path}\n{}\n", help.trim_end());
+        for sub in command.get_subcommands() {
+            // What every command takes is said once, at the top.
+            let own = sub.clone().term_width(100).mut_args(|arg| {
+                if arg.is_global_set() {
+                    arg.hide(true)
+                } else {
+                    arg
+                }
+            });
+            helps(own, &format!("{path} {}", sub.get_name()), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_written_with_a_unit() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "10", "m", "10 m", "1w"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_help_texts_are_these() {
+        let mut text = String::new();
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        helps(command, "actas", &mut text);
+        expect_file!["../help.txt"].assert_eq(&text);
+    }
 }

@@ -42,9 +42,7 @@ pub fn main(parts: Parts) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(said) => {
-            // Help and version are data, faults of usage are not; nobody may be reading either.
-            let _ = said.print();
-            return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+            return usage(&said);
         }
     };
     if let Command::Demo(demo) = &cli.command {
@@ -121,6 +119,23 @@ fn completions(shell: clap_complete::Shell, output: Output) -> Done {
     output.text(&String::from_utf8_lossy(&script))
 }
 
+/// Help and version are data, faults of usage are not.
+fn usage(said: &clap::Error) -> ExitCode {
+    if said.use_stderr() {
+        let text = said.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Output {
+            json: false,
+            quiet: false,
+        }
+        .say(&format!("actas: {text}"));
+    } else {
+        // Nobody may be reading.
+        let _ = said.print();
+    }
+    ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2))
+}
+
 /// Says what went wrong, once, and ends.
 fn end(done: Done) -> ExitCode {
     let Err(failed) = done else {
@@ -146,8 +161,7 @@ fn trace(cli: &Cli) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) if matches!(cli.command, Command::Serve) => "info",
-        // A command says itself what a person should know.
-        (false, 0) => "error",
+        (false, 0) => "warn",
         (false, 1) => "info",
         (false, 2) => "debug,hyper=info,sqlx=info,rustls=info,h2=info",
         (false, _) => "trace",

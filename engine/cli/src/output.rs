@@ -67,6 +67,12 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// How many characters a line of the terminal on standard error takes.
+pub fn terminal_width() -> usize {
+    let width = comfy_table::Table::new().use_stderr().width();
+    width.filter(|width| *width > 0).map_or(80, usize::from)
+}
+
 /// A plain table: a head and rows, columns as wide as they need.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = comfy_table::Table::new();

@@ -71,7 +71,7 @@ async fn build(world: &mut World) -> Told {
     stage.scene("Vera builds");
     let text = flow(crm.url(), secret_name);
     std::fs::write(actas.folder().join(FILE), &text).or_stop("the flow cannot be written")?;
-    stage.tell(&format!("A flow is a file. Its slot `crm` is dynamic: whoever runs it brings their own account. While she builds, Vera fills it with one of hers, under a name that is nowhere else in the world:\n"));
+    stage.tell("A flow is a file. Its slot `crm` is dynamic: whoever runs it brings their own account. While she builds, Vera fills it with one of hers, under a name that is nowhere else in the world:\n");
     stage.show(&text);
     stage.tell("All faults of a file are said at once; this one has none.");
     actas.run(stage, &["validate", FILE]).await?.expect(0)?;

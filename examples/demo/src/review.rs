@@ -128,7 +128,7 @@ pub async fn one_byte(world: &mut World) -> Told {
     stage.check("verify finds the changed byte", false, "nothing was found")
 }
 
-/// The largest file of the data directory: the database.
+/// The largest file of the data directory: the database, once the server has closed it.
 fn database(data: &Path) -> Told<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(data).or_stop("the data directory cannot be read")? {

@@ -13,7 +13,7 @@ use crate::client::{Body, Client, part};
 use crate::commands::flows::{check_file, publish_file, save_draft};
 use crate::commands::local::read;
 use crate::exit::{Done, Failed};
-use crate::output::{Output, cell, colour};
+use crate::output::{Output, cell, colour, terminal_width};
 use crate::session::Session;
 use crate::view;
 
@@ -116,8 +116,8 @@ pub async fn see_through(
 ) -> Done {
     let client = &session.client;
     let id = cell(&document, "run");
-    let mut picture = Picture { output, lines: 0 };
-    let patience = patience(waiting)?;
+    let mut picture = Picture { output, rows: 0 };
+    let patience = patience(waiting);
     let started = tokio::time::Instant::now();
     let mut opened = Vec::new();
     let mut events = None;
@@ -131,7 +131,9 @@ pub async fn see_through(
         }
         if view::paused(&document) {
             match patience {
-                Patience::None => return stop_at_pause(&document, output),
+                Patience::None => {
+                    return stop_at_pause(&document, output);
+                }
                 Patience::For(time) if started.elapsed() >= time => {
                     return stop_at_pause(&document, output);
                 }
@@ -164,7 +166,11 @@ pub async fn see_through(
             },
             () = tokio::time::sleep(left) => {}
             _ = tokio::signal::ctrl_c() => {
-                output.say(&format!("detached; the run goes on: actas runs watch {id}"));
+                output.say(&if session.is_own() {
+                    format!("stopped here; the run is kept, and this goes on with it: actas runs watch {id}")
+                } else {
+                    format!("detached; the run goes on: actas runs watch {id}")
+                });
                 return Ok(());
             }
         }
@@ -204,35 +210,12 @@ enum Patience {
     Ever,
 }
 
-fn patience(waiting: &Waiting) -> Result<Patience, Failed> {
-    match &waiting.wait {
-        Some(text) => duration(text).map(Patience::For),
-        None if stdin().is_terminal() && stderr().is_terminal() => Ok(Patience::Ever),
-        None => Ok(Patience::None),
+fn patience(waiting: &Waiting) -> Patience {
+    match waiting.wait {
+        Some(time) => Patience::For(time),
+        None if stdin().is_terminal() && stderr().is_terminal() => Patience::Ever,
+        None => Patience::None,
     }
-}
-
-/// `500ms`, `30s`, `10m`, `2h`, `7d`.
-fn duration(text: &str) -> Result<Duration, Failed> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let wrong = || {
-        Failed::Usage(format!(
-            "`{text}` is not a duration: write a number and ms, s, m, h or d, such as `10m`"
-        ))
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    Ok(Duration::from_millis(number.saturating_mul(millis)))
 }
 
 /// Opens each link once in the person's browser, if there is a terminal and they did not say otherwise.
@@ -265,27 +248,35 @@ fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, out
     }
 }
 
-/// The live picture: drawn over itself on a terminal, once at each change elsewhere.
+/// The live picture: drawn over itself on a terminal, once at the end elsewhere.
 struct Picture {
     output: Output,
-    lines: usize,
+    rows: usize,
 }
 
 impl Picture {
     fn draw(&mut self, document: &Value) {
+        // Outputs are data: they go to standard output.
+        let mut shown = document.clone();
+        shown["outputs"] = Value::Null;
+        let text = view::run(&shown, colour(&stderr()));
         if !self.output.is_live() {
             if view::ended(document) {
-                self.output.say(&view::run(document, colour(&stderr())));
+                self.output.say(&text);
             }
             return;
         }
-        let text = view::run(document, colour(&stderr()));
         let mut to = stderr().lock();
-        if self.lines > 0 {
-            let _ = write!(to, "\x1b[{}A\x1b[J", self.lines);
+        if self.rows > 0 {
+            let _ = write!(to, "\x1b[{}A\x1b[J", self.rows);
         }
         let _ = writeln!(to, "{text}");
-        self.lines = text.lines().count();
+        let width = terminal_width();
+        // A narrow terminal makes several rows of a line.
+        self.rows = view::run(&shown, false)
+            .lines()
+            .map(|line| line.chars().count().div_ceil(width).max(1))
+            .sum();
     }
 }
 
@@ -406,14 +397,5 @@ mod tests {
             "the server says what is wrong"
         );
         assert_eq!(read_value(None, "plain words"), json!("plain words"));
-    }
-
-    #[test]
-    fn durations_are_written_with_a_unit() {
-        assert_eq!(duration("10m").ok(), Some(Duration::from_secs(600)));
-        assert_eq!(duration("500ms").ok(), Some(Duration::from_millis(500)));
-        for wrong in ["", "10", "m", "10 m", "1w"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }
