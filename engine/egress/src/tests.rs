@@ -1,5 +1,6 @@
-#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 //! The guard, the bounds and the credential, against servers that mean harm.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

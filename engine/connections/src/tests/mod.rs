@@ -1,5 +1,6 @@
-#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 //! Sign-ins, refresh and use against a provider that misbehaves on demand, on a real store.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod callback;
 mod canaries;
