@@ -61,6 +61,7 @@ impl World {
     pub async fn start(kind: Kind) -> Self {
         let mut world = Self::prepare(kind);
         world.serve();
+        world.until_ready().await;
         world.furnish().await;
         world
     }
@@ -219,14 +220,40 @@ impl World {
         process::run(command, LONG)
     }
 
+    /// Waits until it answers on its socket.
+    pub async fn until_ready(&self) {
+        let deadline = tokio::time::Instant::now() + LONG;
+        while self
+            .try_send(Method::GET, "/readyz", None, &[], None)
+            .await
+            .is_none_or(|answer| answer.status != 200)
+        {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "it does not become ready"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// People, the app client, the redirect URI at the CRM.
     pub async fn furnish(&self) {
         for (login, role) in [("vera", "builder"), ("ana", "runner"), ("ben", "runner")] {
-            let person = json!({"login": login, "name": login, "email": format!("{login}@actas.test"), "roles": [role], "local": true,
-                                "password": password(login)});
-            self.ask(Method::POST, "/api/v1/users", None, Some(&person))
+            let person = json!({"login": login, "name": login, "email": format!("{login}@actas.test"), "roles": [role], "local": true});
+            let added = self
+                .ask(Method::POST, "/api/v1/users", None, Some(&person))
                 .await
                 .expect_ok();
+            let mut browser = Browser::new();
+            let page = browser
+                .open(added["link"].as_str().expect("a one-time link"))
+                .await;
+            let form = page
+                .form_with_button("Set the password")
+                .with("password", &password(login))
+                .with("again", &password(login));
+            let page = browser.submit(&page, &form).await;
+            assert_eq!(page.status, 200, "{page}");
         }
         let url = self.crm.url.clone();
         let redirect = self
@@ -284,8 +311,8 @@ impl World {
                 Method::POST,
                 &format!("/api/v1/flows/{flow}/versions"),
                 Some("vera"),
-                &[("if-match", &etag), ("content-type", "application/json")],
-                Some("{}".into()),
+                &[("if-match", &etag)],
+                None,
             )
             .await
             .expect_ok();
@@ -466,7 +493,7 @@ impl World {
 fn client(data: &Path) -> reqwest::Client {
     let _ = actas_test_support::browser::client();
     reqwest::Client::builder()
-        .unix_socket(data.join("actas.sock"))
+        .unix_socket(data.join("socket"))
         .build()
         .expect("a client")
 }
