@@ -21,19 +21,13 @@ const TOO_MANY: usize = 40;
 /// Ana, who does not give up: sends her request again with the same key, signs in again, until her run has ended. When nobody answers she
 /// has somebody start the program again. Answers the run.
 async fn insist(world: &mut World) -> Value {
-    for _ in 0..60 {
-        let Some(answer) = world
-            .run(
-                "ana",
-                "win",
-                &json!({"customer": "Northwind"}),
-                Some("anas-one-wish"),
-            )
-            .await
-        else {
-            world.kill();
-            world.serve();
-            world.until_ready().await;
+    for _ in 0..600 {
+        let wish = json!({"customer": "Northwind"});
+        let Some(answer) = world.run("ana", "win", &wish, Some("anas-one-wish")).await else {
+            if world.is_dead() {
+                world.serve();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             continue;
         };
         if answer.status >= 500 {

@@ -179,6 +179,13 @@ impl World {
         })
     }
 
+    /// Whether nobody serves.
+    pub fn is_dead(&mut self) -> bool {
+        self.server
+            .as_mut()
+            .is_none_or(|server| server.wait(Duration::ZERO).is_some())
+    }
+
     /// Waits until the CRM holds a request.
     pub async fn until_held(&self) {
         let deadline = tokio::time::Instant::now() + LONG;

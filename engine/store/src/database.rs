@@ -150,6 +150,15 @@ pub(crate) struct Files {
     pub lock: File,
 }
 
+/// Makes the data directory, for its owner alone, unless it is there.
+pub(crate) fn make_directory(data: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .map_err(|e| StoreError::Open(format!("{}: {e}", data.display())))
+}
+
 /// Takes the data directory for ourselves: made with mode 0700, locked, with an empty database of mode 0600 if there was none.
 pub(crate) fn take_directory(data: &Path) -> Result<Files, StoreError> {
     let open = |name: &str| {
@@ -162,11 +171,7 @@ pub(crate) fn take_directory(data: &Path) -> Result<Files, StoreError> {
             .open(data.join(name))
             .map_err(|e| StoreError::Open(format!("{}: {e}", data.join(name).display())))
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .map_err(|e| StoreError::Open(format!("{}: {e}", data.display())))?;
+    make_directory(data)?;
     let lock = open("actas.lock")?;
     match lock.try_lock() {
         Ok(()) => {}

@@ -151,6 +151,8 @@ impl Store {
         let tally = Arc::new(Tally::default());
         let (sender, queue) = mpsc::channel(QUEUE);
         let (database, thread, listener) = if let Some(url) = &config.url {
+            // The server's socket stands there, wherever the rows are.
+            database::make_directory(&config.data)?;
             let (pool, options) = database::open_postgres(url).await?;
             let listener =
                 writer::postgres::start(options, pool.clone(), &wake, Arc::clone(&tally), queue)
