@@ -1,7 +1,7 @@
 //! How many commits a second the one writer makes durable, and how long one takes, at 1 and 64 waiters. `P` is a run done in one go (run, journal,
 //! two audit records), `J` one more row of a run that goes on (journal, run, one record). For comparing on one machine: a disk decides the rest.
 //!
-//! `cargo bench -p actas-store --bench commit`; PostgreSQL is one of our own, if it is installed.
+//! `cargo bench -p actas-store --bench commit [-- sqlite|postgres]`; PostgreSQL is one of our own, if it is installed.
 #![expect(clippy::unwrap_used, reason = "a measurement may stop where it fails")]
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
 #![expect(
@@ -97,7 +97,13 @@ fn main() {
         "{:<10}{:<6}{:>8}{:>12}{:>10}{:>10}",
         "", "", "waiters", "commits/s", "p50 ms", "p99 ms"
     );
+    let only = std::env::args()
+        .skip(1)
+        .find(|given| !given.starts_with('-'));
     for database in ["sqlite", "postgres"] {
+        if only.as_ref().is_some_and(|only| only != database) {
+            continue;
+        }
         for kind in ['P', 'J'] {
             for waiters in [1, 64] {
                 let dir = tempfile::tempdir().unwrap();

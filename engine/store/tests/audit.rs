@@ -280,3 +280,23 @@ async fn records_are_found_by_every_filter() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_full_queue_turns_commits_away_before_anything_of_them_is_written() {
+    for place in places() {
+        let (store, ws) = (place.open().await, ws());
+        let commits = (0..12_000).map(|_| {
+            store.commit(Commit {
+                ops: Vec::new(),
+                audit: vec![draft(&ws, "act")],
+            })
+        });
+        let done = futures::future::join_all(commits).await;
+        let fits = done.iter().filter(|done| done.is_ok()).count();
+        let busy = |done: &Result<(), CommitError>| matches!(done, Err(CommitError::Busy));
+        assert!(done.iter().any(busy), "{}: nobody had to wait", place.kind);
+        assert!(done.iter().all(|done| done.is_ok() || busy(done)));
+        let (seq, _) = store.reader(&ws).audit_head().await.unwrap();
+        assert_eq!(usize::try_from(seq).unwrap(), fits, "{}", place.kind);
+    }
+}

@@ -24,6 +24,9 @@ use crate::writer::{BATCH, Fault, Outcomes, TRIES, Tally, Work};
 /// Where processes tell each other that something may be there.
 const CHANNEL: &str = "actas";
 
+/// How long a transaction may take before its connection is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Starts the writer, which ends when the last sender is gone, and the listener, which ends when it is told to.
 pub(crate) async fn start(
     options: PgConnectOptions,
@@ -154,11 +157,11 @@ impl Writer {
     async fn together(&mut self, batch: &[Prepared]) -> Result<(), Fault> {
         let tag = self.tag.clone();
         let connection = self.begin().await?;
-        let done = async {
+        let done = within(async {
             perform_all(connection, batch).await?;
             write_audit(connection, batch.iter().flat_map(|p| &p.audit)).await?;
             notify(connection, &tag, batch.iter().flat_map(|p| &p.news)).await
-        }
+        })
         .await;
         self.end(done).await
     }
@@ -166,7 +169,7 @@ impl Writer {
     async fn apart(&mut self, batch: &[Prepared]) -> Result<Outcomes, Fault> {
         let tag = self.tag.clone();
         let connection = self.begin().await?;
-        let done = async {
+        let done = within(async {
             let mut outcomes = Outcomes::with_capacity(batch.len());
             for prepared in batch {
                 simple(connection, "SAVEPOINT one").await?;
@@ -191,7 +194,7 @@ impl Writer {
             write_audit(connection, went().flat_map(|p| &p.audit)).await?;
             notify(connection, &tag, went().flat_map(|p| &p.news)).await?;
             Ok(outcomes)
-        }
+        })
         .await;
         self.end(done).await
     }
@@ -199,16 +202,19 @@ impl Writer {
     /// Begins a transaction, on a new connection if the old one was lost: so far nothing was asked of it.
     async fn begin(&mut self) -> Result<&mut PgConnection, Fault> {
         if let Some(connection) = &mut self.connection
-            && simple(connection, "BEGIN").await.is_err()
+            && within(simple(connection, "BEGIN")).await.is_err()
         {
             self.connection = None;
         }
         if self.connection.is_none() {
-            let mut connection = PgConnection::connect_with(&self.options)
-                .await
-                .map_err(|e| Fault::Away(e.to_string()))?;
-            simple(&mut connection, "BEGIN").await?;
-            self.connection = Some(connection);
+            let connection = within(async {
+                let mut connection = PgConnection::connect_with(&self.options)
+                    .await
+                    .map_err(|e| Fault::Away(e.to_string()))?;
+                simple(&mut connection, "BEGIN").await?;
+                Ok(connection)
+            });
+            self.connection = Some(connection.await?);
         }
         self.connection
             .as_mut()
@@ -220,26 +226,37 @@ impl Writer {
             return done;
         };
         match done {
-            Ok(value) => match sqlx::query("COMMIT").execute(connection).await {
-                Ok(_) => Ok(value),
-                Err(error) => {
-                    self.connection = None;
-                    Err(match error {
-                        // An answer: it did not commit.
-                        sqlx::Error::Database(_) => fault("commit", error),
-                        _ => Fault::Unknown,
-                    })
-                }
-            },
+            Ok(value) => {
+                let committed = sqlx::query("COMMIT").execute(connection);
+                let error = match tokio::time::timeout(PATIENCE, committed).await {
+                    Ok(Ok(_)) => return Ok(value),
+                    // An answer: it did not commit.
+                    Ok(Err(error @ sqlx::Error::Database(_))) => fault("commit", error),
+                    Ok(Err(_)) | Err(_) => Fault::Unknown,
+                };
+                self.connection = None;
+                Err(error)
+            }
+            // Whatever state the connection is in: without it the server rolls back by itself.
+            Err(fault @ Fault::Away(_)) => {
+                self.connection = None;
+                Err(fault)
+            }
             Err(fault) => {
-                // A connection that cannot even roll back is not used again; the server then rolls back by itself.
-                if simple(connection, "ROLLBACK").await.is_err() {
+                if within(simple(connection, "ROLLBACK")).await.is_err() {
                     self.connection = None;
                 }
                 Err(fault)
             }
         }
     }
+}
+
+/// A network that swallows everything must not hold the writer for good.
+async fn within<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or_else(|_| Err(Fault::Away(format!("no answer in {PATIENCE:?}"))))
 }
 
 /// What many commits do alike in one statement each, everything else after it, one by one. Whoever waits has waited alone, so that any order
