@@ -161,7 +161,7 @@ async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
             "bad",
             &[
                 "This link works only for the person it was made for, when they are logged in here.",
-                "If that is you under another login, log out and log in again. If it is somebody else, send the link to them: nothing happens when they are not logged in as themselves.",
+                "If you have another login, log out and log in with that. If it was meant for somebody else, give the link to them: you cannot answer it in their place.",
             ],
             Some(("/".into(), "To my first page".into())),
         ),

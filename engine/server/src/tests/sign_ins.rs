@@ -242,3 +242,34 @@ async fn a_flows_form_runs_it_and_names_what_does_not_fit() {
     );
     site.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_real_browser_the_pages_lead_through_and_follow_the_run_by_themselves() {
+    let site = ready().await;
+    site.person("ana", &["runner"]).await;
+    let args = json!({
+        "url": site.url("/").trim_end_matches('/'), "flow": "note", "login": "ana", "password": super::site::PASSWORD,
+        "crm_login": "ana", "crm_password": actas_sandbox::password_of("ana"),
+    });
+    let seen =
+        tokio::task::spawn_blocking(move || actas_test_support::chromium::run("story.mjs", &args))
+            .await
+            .unwrap();
+    // Without a browser on this machine it was reported, or refused where everything is required.
+    let Some(seen) = seen else { return };
+    assert_eq!(seen["connected"], "Connected as ana@sandbox", "{seen:#}");
+    assert!(
+        seen["text"].as_str().unwrap().contains("as ana@sandbox"),
+        "{seen:#}"
+    );
+    assert_eq!(
+        seen["complaints"],
+        json!([]),
+        "nothing breaks the content security policy"
+    );
+    assert_eq!(
+        seen["cookies"],
+        json!([{"name": "actas", "httpOnly": true, "sameSite": "Lax", "secure": false, "path": "/"}])
+    );
+    site.server.stop().await;
+}
