@@ -21,12 +21,10 @@ fn workspace() -> WorkspaceId {
 }
 
 /// What the killed process does: commits runs with two journal rows and a record each, from eight tasks, and says which are acknowledged.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "it is the process that another test starts and kills"]
-async fn child_that_commits_until_it_is_killed() {
+async fn commit_until_killed(data: PathBuf) {
     let config = StoreConfig {
         url: std::env::var("STORE_TEST_URL").ok(),
-        data: PathBuf::from(std::env::var_os("STORE_TEST_DATA").unwrap()),
+        data,
     };
     let store = Store::open(&config).await.unwrap();
     let worker = id(WorkerId::from_bits);
@@ -51,15 +49,18 @@ async fn child_that_commits_until_it_is_killed() {
     futures::future::join_all(tasks.collect::<Vec<_>>()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_leaves_all_it_acknowledged_and_nothing_by_halves() {
+    // The process that is killed is this test once more.
+    if let Some(data) = std::env::var_os("STORE_TEST_DATA") {
+        return commit_until_killed(data.into()).await;
+    }
     for place in places() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child
             .args([
                 "--exact",
-                "child_that_commits_until_it_is_killed",
-                "--ignored",
+                "a_killed_process_leaves_all_it_acknowledged_and_nothing_by_halves",
                 "--nocapture",
             ])
             .env("STORE_TEST_DATA", &place.config.data)
