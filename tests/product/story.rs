@@ -88,6 +88,9 @@ async fn a_run_pauses_for_its_invoker_survives_kill_9_and_goes_on_at_that_step_a
         .await
         .expect_ok();
     assert_eq!(verdict["ok"], true, "{verdict:#}");
+    // The command line speaks to the same server over its socket.
+    let verified = world.actas(&["audit", "verify"]).expect(0);
+    assert!(verified.stdout.contains("the chain is whole"), "{verified}");
 }
 
 #[tokio::test]

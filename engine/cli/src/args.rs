@@ -464,6 +464,10 @@ pub enum AppsCommand {
 
 /// `audit`
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, made once, from the command line"
+)]
 pub enum AuditCommand {
     /// The latest records.
     List(AuditFilters),

@@ -293,7 +293,7 @@ pub async fn flows(client: &Client, command: &FlowsCommand, output: Output) -> D
         }
         FlowsCommand::Deny { flow, who } => {
             runners(client, &at(flow), output, |list| {
-                list.retain(|one| one != who)
+                list.retain(|one| one != who);
             })
             .await
         }
