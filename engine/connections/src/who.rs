@@ -9,6 +9,8 @@ use actas_core::ids::{UserId, WorkspaceId};
 pub struct Who {
     /// The actor.
     pub actor: Actor,
+    /// Whom they act as, with their login: themselves, or the local user that the operator of the machine named.
+    pub person: Option<(UserId, String)>,
     /// The way in: `page`, `api`, `cli`, `engine`.
     pub entry: String,
     /// The peer's address.
@@ -22,6 +24,7 @@ impl Who {
     pub fn engine() -> Self {
         Self {
             actor: Actor::Engine,
+            person: None,
             entry: "engine".to_owned(),
             ip: None,
             agent: None,
@@ -41,7 +44,7 @@ impl Who {
             workspace: workspace.clone(),
             at,
             actor: self.actor.clone(),
-            person: None,
+            person: self.person.clone(),
             connection: None,
             account: None,
             rule: None,

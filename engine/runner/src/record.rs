@@ -1,8 +1,8 @@
 //! From events to what is written: the journal row and the audit records of one commit. Nothing here waits or writes.
 
 use actas_core::audit::{self, Actor, Object};
-use actas_core::ids::{RunId, UserId, WorkspaceId};
-use actas_core::run::{ActedAs, Created, EVENT_VERSION, Ending, Event, JournalBody};
+use actas_core::ids::{RunId, WorkspaceId};
+use actas_core::run::{ActedAs, Created, EVENT_VERSION, Ending, Event, JournalBody, Person};
 use actas_core::{StepError, Time};
 use actas_store::JournalRow;
 
@@ -121,7 +121,7 @@ pub fn audit_of(
 pub fn cancel_asked(
     workspace: &WorkspaceId,
     run: &RunId,
-    by: &UserId,
+    by: &Person,
     actor: Actor,
     entry: String,
     at: Time,
@@ -129,10 +129,7 @@ pub fn cancel_asked(
     audit::Draft {
         workspace: workspace.clone(),
         at,
-        person: match &actor {
-            Actor::User { id, login } if id == by => Some((id.clone(), login.clone())),
-            _ => None,
-        },
+        person: Some((by.id.clone(), by.login.clone())),
         actor,
         connection: None,
         account: None,

@@ -8,7 +8,7 @@ use actas_connections::Connections;
 use actas_core::app::Natives;
 use actas_core::audit;
 use actas_core::flow::Entry;
-use actas_core::ids::{InboxId, RunId, UserId, VersionId, WorkerId, WorkspaceId};
+use actas_core::ids::{InboxId, RunId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{Created, Event, Person, Phase, Run};
 use actas_egress::Egress;
 use actas_store::{Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, Store, system};
@@ -431,7 +431,7 @@ impl Runner {
         &self,
         workspace: &WorkspaceId,
         run: &RunId,
-        by: &UserId,
+        by: &Person,
         actor: audit::Actor,
         entry: String,
     ) -> Result<(), CancelError> {
@@ -451,7 +451,7 @@ impl Runner {
         let inbox = InboxRow {
             id: InboxId::from_bits(system::new_bits()),
             run: run.clone(),
-            message: InboxMessage::Cancel { by: by.clone() },
+            message: InboxMessage::Cancel { by: by.id.clone() },
             at,
         };
         let commit = Commit {

@@ -104,6 +104,7 @@ impl Context {
     pub fn who(&self) -> Who {
         Who {
             actor: self.actor(),
+            person: Some((self.user.id.clone(), self.user.login.clone())),
             entry: self.entry_name().to_owned(),
             ip: self.ip.clone(),
             agent: self.agent.clone(),

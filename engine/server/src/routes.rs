@@ -227,6 +227,7 @@ fn workspace_routes() -> Vec<Route> {
         private!(Api POST "/api/v1/apps/{app}/clients" Either with(P::AppsEdit), api::apps::add_client, "Makes an app client."),
         private!(Api PUT "/api/v1/apps/{app}/clients/{name}" Either with(P::AppsEdit), api::apps::change_client, "Changes an app client."),
         private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first."),
+        private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record."),
         private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written."),
         private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People."),
         private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers with their one-time link."),

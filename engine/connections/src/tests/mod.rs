@@ -251,6 +251,7 @@ impl Bench {
                 id: user.id.clone(),
                 login: user.login.clone(),
             },
+            person: Some((user.id.clone(), user.login.clone())),
             entry: "page".to_owned(),
             ip: Some("192.0.2.7".to_owned()),
             agent: None,

@@ -69,6 +69,17 @@ pub async fn list(cx: Context, call: Call) -> Answer {
     Ok(ok(&json!({"records": records, "next": page.next})))
 }
 
+/// `GET /audit/{seq}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let missing = || Problem::not_found("audit record");
+    let seq: i64 = call.text("seq").parse().map_err(|_| missing())?;
+    let found = cx.reader.audit_from(seq, 1).await?.into_iter().next();
+    match found.filter(|entry| i64::try_from(entry.record.seq) == Ok(seq)) {
+        Some(entry) => Ok(ok(&view(&entry.record, &entry.personal))),
+        None => Err(missing()),
+    }
+}
+
 /// A person by login or by id: who is gone has only the id.
 async fn person_of(cx: &Context, name: &str) -> Result<Option<UserId>, Problem> {
     if let Ok(id) = name.parse() {

@@ -164,7 +164,7 @@ pub async fn ask_to_cancel(cx: &Context, row: &actas_store::RunRow) -> Result<()
         .cancel(
             cx.workspace(),
             &row.id,
-            &cx.user.id,
+            &cx.person(),
             cx.actor(),
             cx.entry_name().to_owned(),
         )

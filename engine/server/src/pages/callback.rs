@@ -31,6 +31,9 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
                 id: person.id.clone(),
                 login: person.login.clone(),
             }),
+        person: person
+            .as_ref()
+            .map(|person| (person.id.clone(), person.login.clone())),
         entry: "page".into(),
         ip: visitor.ip.clone(),
         agent: visitor.agent.clone(),
