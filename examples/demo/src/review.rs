@@ -75,6 +75,21 @@ pub async fn records_and_trail(world: &mut World) -> Told {
         refused.contains("refused"),
         &refused,
     )?;
+    let refused = actas
+        .quietly(&[
+            "audit",
+            "list",
+            "--person",
+            "ana",
+            "--outcome",
+            "refused",
+            "--json",
+        ])
+        .await?
+        .expect(0)?
+        .json()?;
+    let number = refused["records"][0]["seq"].to_string();
+    actas.show(stage, &["audit", "show", &number]).await?;
     actas.show(stage, &["audit", "verify"]).await?;
     Ok(())
 }
