@@ -67,22 +67,28 @@ pub async fn last_version(
     cx: &Context,
     flow: &FlowRow,
 ) -> Result<std::sync::Arc<Version>, Problem> {
-    let row = match flow.last_version {
-        0 => None,
-        number => cx.reader.version_by_number(&flow.id, number).await?,
+    let number = flow.last_version;
+    let id = match cx.app.versions.id(&flow.id, number) {
+        Some(known) => known,
+        None => {
+            let row = cx.reader.version_by_number(&flow.id, number).await?;
+            // Snapshots of drafts have the number 0, and none of them is what a flow without a version would run.
+            let row = row.filter(|row| row.number > 0).ok_or_else(|| {
+                Problem::conflict(
+                    "not_published",
+                    format!(
+                        "flow `{0}` was never published: publish it with `actas publish`, or ask whoever builds it",
+                        flow.name
+                    ),
+                )
+            })?;
+            cx.app.versions.keep(&flow.id, number, &row.id);
+            row.id
+        }
     };
-    let row = row.ok_or_else(|| {
-        Problem::conflict(
-            "not_published",
-            format!(
-                "flow `{0}` was never published: publish it with `actas publish`, or ask whoever builds it",
-                flow.name
-            ),
-        )
-    })?;
     cx.app
         .runner
-        .version(cx.workspace(), &row.id)
+        .version(cx.workspace(), &id)
         .await
         .map_err(crate::refusals::load)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actas_connections::Connections;
 use actas_core::app::Apps;
 use actas_core::flow::Inputs;
-use actas_core::ids::{VersionId, WorkspaceId};
+use actas_core::ids::{FlowId, VersionId, WorkspaceId};
 use actas_runner::{Runner, Version};
 use actas_store::Store;
 use serde_json::Value;
@@ -39,8 +39,8 @@ pub struct App {
     pub by_address: Buckets,
     /// Links of a terminal on this machine; none: there is no such thing.
     pub terminal: Option<Terminal>,
-    /// What versions take.
-    pub inputs: InputsOfVersions,
+    /// What is known of versions, which never change.
+    pub versions: KnownVersions,
     /// Effective settings, secrets hidden.
     pub settings: Value,
     /// Set when the server stops: streams end.
@@ -54,19 +54,20 @@ impl App {
     }
 }
 
-/// How many versions' inputs stay in memory; beyond that it starts anew, which costs compiling them again.
+/// How much of versions stays in memory; beyond that it starts anew, which costs reading and compiling again.
 const KEPT: usize = 2_000;
 
-/// The inputs of versions, their schemas compiled once: a version never changes.
+/// What is known of versions: a number never comes to mean another version, nor a version other inputs.
 #[derive(Debug, Default)]
-pub struct InputsOfVersions {
-    known: Mutex<HashMap<VersionId, Arc<Inputs>>>,
+pub struct KnownVersions {
+    inputs: Mutex<HashMap<VersionId, Arc<Inputs>>>,
+    numbers: Mutex<HashMap<(FlowId, u32), VersionId>>,
 }
 
-impl InputsOfVersions {
-    /// Those of one version.
-    pub fn of(&self, version: &Version) -> Arc<Inputs> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+impl KnownVersions {
+    /// The inputs of a version, their schemas compiled once.
+    pub fn inputs(&self, version: &Version) -> Arc<Inputs> {
+        let mut known = lock(&self.inputs);
         if let Some(inputs) = known.get(&version.row.id) {
             return Arc::clone(inputs);
         }
@@ -77,4 +78,23 @@ impl InputsOfVersions {
         known.insert(version.row.id.clone(), Arc::clone(&inputs));
         inputs
     }
+
+    /// The version of a flow's number, if it was asked for before.
+    pub fn id(&self, flow: &FlowId, number: u32) -> Option<VersionId> {
+        lock(&self.numbers).get(&(flow.clone(), number)).cloned()
+    }
+
+    /// Keeps which version a flow's number is.
+    pub fn keep(&self, flow: &FlowId, number: u32, id: &VersionId) {
+        let mut known = lock(&self.numbers);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert((flow.clone(), number), id.clone());
+    }
+}
+
+/// A lock whose holder panicked still guards whole values here: entries are inserted in one step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

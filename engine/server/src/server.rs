@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::api::users::LINK_LIVES;
-use crate::app::{App, InputsOfVersions};
+use crate::app::{App, KnownVersions};
 use crate::context::record;
 use crate::gate::{Peer, hash_of};
 use crate::listen::{Network, bind_operator};
@@ -185,7 +185,7 @@ impl Server {
             by_login: Buckets::new(10, Duration::from_secs(30)),
             by_address: Buckets::new(60, Duration::from_secs(2)),
             terminal: config.terminal_login.then(Terminal::default),
-            inputs: InputsOfVersions::default(),
+            versions: KnownVersions::default(),
             stopping: CancellationToken::new(),
         });
         let service = service(&app);

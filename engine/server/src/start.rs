@@ -73,7 +73,7 @@ pub async fn run_flow(
             ),
         ));
     }
-    let inputs = inputs(&cx.app.inputs.of(&version), given)?;
+    let inputs = inputs(&cx.app.versions.inputs(&version), given)?;
     create(cx, &version.row.id, entry, inputs, idempotency).await
 }
 

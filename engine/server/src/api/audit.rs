@@ -88,6 +88,20 @@ async fn person_of(cx: &Context, name: &str) -> Result<Option<UserId>, Problem> 
     Ok(cx.reader.user_by_login(name).await?.map(|user| user.id))
 }
 
+/// `GET /audit/{seq}`
+pub async fn show(cx: Context, call: Call) -> Answer {
+    let seq: i64 = call
+        .text("seq")
+        .parse()
+        .map_err(|_| Problem::not_found("audit record"))?;
+    let found = cx.reader.audit_from(seq, 1).await?;
+    let entry = found
+        .first()
+        .filter(|entry| i64::try_from(entry.record.seq) == Ok(seq))
+        .ok_or_else(|| Problem::not_found("audit record"))?;
+    Ok(ok(&view(&entry.record, &entry.personal)))
+}
+
 /// `GET /audit/verify`: walks the whole chain; names the first record that is not as it was written.
 pub async fn verify(cx: Context, _call: Call) -> Answer {
     let mut verifier = Verifier::new(cx.workspace().clone());

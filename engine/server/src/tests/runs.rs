@@ -249,6 +249,14 @@ async fn the_audit_log_names_who_did_it_and_verifies() {
         .filter_map(|r| r["action"].as_str())
         .collect();
     assert!(actions.contains(&"run.created"), "{actions:?}");
+    let first = site.get("olga", "/audit/1").await.ok();
+    assert_eq!(
+        (first["seq"].as_u64(), first["action"].as_str()),
+        (Some(1), Some("workspace.added"))
+    );
+    for gone in ["/audit/0", "/audit/999999", "/audit/first"] {
+        assert_eq!(site.get("olga", gone).await.refused(404), "not_found");
+    }
     let verified = site.get("olga", "/audit/verify").await.ok();
     assert_eq!(verified["ok"], true, "{verified}");
     assert!(verified["records"].as_u64() > Some(4));
