@@ -5,6 +5,7 @@ mod actas;
 mod codes;
 mod commands;
 mod demo;
+mod examples;
 mod flows;
 mod foreign;
 mod kill9;

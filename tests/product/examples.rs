@@ -1,0 +1,292 @@
+//! Every example and every sample flow does what it says: it validates, is published, run by somebody who signs in where they are asked, and
+//! ends as the table below says. A file without a row is a fault, and so is a row without a file.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use actas_test_support::browser::Browser;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use crate::world::{Kind, World, is_over, link, sign_in};
+
+/// How a run ends.
+enum End {
+    /// With these outputs; `"*"` stands for any text.
+    Succeeds(Value),
+    /// With an error of this kind, at this step.
+    Fails(&'static str, &'static str),
+}
+use End::{Fails, Succeeds};
+
+/// A file without its ending, the inputs besides those it proposes itself, how it ends, how often its person is asked to sign in on the way.
+type Row = (&'static str, Value, End, usize);
+
+// One row, one line.
+#[rustfmt::skip]
+fn table(crm: &str) -> Vec<Row> {
+    let any = "*";
+    vec![
+        ok("examples/acting-as-you", 1, json!({}), json!({"note": any, "author": "ana"})),
+        ok("examples/ask-when-needed", 1, json!({}), json!({"note": any, "words": 6})),
+        ok("examples/at-most-once", 1, json!({}), json!({"message": any})),
+        ok("examples/build-time", 1, json!({}), json!({"count": 0})),
+        ok("examples/check-and-fail", 0, json!({}), json!({"numbers": 10})),
+        bad("examples/check-and-fail", json!({"from": 5, "to": 1}), "rejected", "order"),
+        bad("examples/check-and-fail", json!({"from": 1, "to": 5000}), "invalid_input", "too_many"),
+        ok("examples/hello", 0, json!({}), json!({"text": "Hello, world!"})),
+        ok("examples/http-request", 0, json!({"server": crm}), json!({"status": 200, "is_server": true})),
+        ok("examples/if-and-skip", 0, json!({}), json!({"accepted": 100, "receipt": null})),
+        ok("examples/if-and-skip", 0, json!({"amount": 1000}), json!({"accepted": 1000, "receipt": "checked by ana"})),
+        ok("examples/inputs", 0, json!({}), json!({"price": 40, "note": "none"})),
+        ok("examples/inputs", 0, json!({"item": "lamp", "count": 2, "express": true, "note": "ring twice"}), json!({"price": 65, "note": "ring twice"})),
+        ok("examples/keep-for-one-run", 1, json!({}), json!({"city": any, "owner": any})),
+        ok("examples/keep-for-one-run", 1, json!({}), json!({"city": any, "owner": any})),
+        ok("examples/order-of-effects", 1, json!({}), json!({"first": any, "second": any})),
+        ok("examples/parallel-branches", 1, json!({}), json!({"desk": {"cases": 0, "tasks": 0, "visits": 0, "all": 0}})),
+        ok("examples/parent", 1, json!({}), json!({"you": "Ana Alvarez", "account": "ana@sandbox"})),
+        ok("examples/retry-and-timeout", 1, json!({}), json!({"task": any})),
+        ok("examples/shared-connection", 0, json!({}), json!({"message": any, "posted_by": "dora"})),
+        ok("examples/transform", 1, json!({}), json!({"companies": any, "industries": ["Food", "Retail", "Wholesale"]})),
+        ok("examples/two-accounts", 1, json!({}), json!({"lead_by": "ana", "announced_by": "dora"})),
+        ok("examples/whatever-happens", 0, json!({}), json!({"trace": "done: 3"})),
+        ok("examples/whatever-happens", 0, json!({"work": false}), json!({"trace": "done: 0"})),
+        ok("flows/log-visit", 1, json!({}), json!({"visit": any, "task": null})),
+        ok("flows/log-visit", 0, json!({"next_step": "send the offer"}), json!({"visit": any, "task": any})),
+        ok("flows/mark-deal-won", 1, json!({}), json!({"opportunity": any, "was_known": false})),
+        ok("flows/new-opportunity", 1, json!({"customer": "Aurora Coffee"}), json!({"opportunity": any, "account": any})),
+        ok("flows/mark-deal-won", 0, json!({}), json!({"opportunity": any, "was_known": true})),
+        ok("flows/report-problem", 1, json!({}), json!({"case": any, "announced": any})),
+        ok("flows/report-problem", 0, json!({"urgency": "low"}), json!({"case": any, "announced": null})),
+        ok("flows/request-time-off", 1, json!({}), json!({"request": any})),
+        bad("flows/request-time-off", json!({"last_day": "2027-08-01"}), "rejected", "order"),
+        bad("flows/request-time-off", json!({"stands_in": "ana"}), "rejected", "other"),
+        ok("flows/share-pipeline", 1, json!({}), json!({"opportunities": [], "sum": 0})),
+    ]
+}
+
+fn ok(file: &'static str, signs_in: usize, inputs: Value, outputs: Value) -> Row {
+    (file, inputs, Succeeds(outputs), signs_in)
+}
+
+fn bad(file: &'static str, inputs: Value, kind: &'static str, step: &'static str) -> Row {
+    (file, inputs, Fails(kind, step), 0)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn files() -> BTreeSet<String> {
+    let of = |folder: &'static str| {
+        std::fs::read_dir(root().join(folder))
+            .unwrap()
+            .map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()))
+    };
+    of("examples")
+        .chain(of("flows"))
+        .filter(|file| Path::new(file).extension().is_some_and(|e| e == "yaml"))
+        .collect()
+}
+
+fn flow_of(file: &str) -> &str {
+    Path::new(file).file_stem().unwrap().to_str().unwrap()
+}
+
+/// What a run of this flow proposes by itself: the first example of every input without a default.
+async fn proposed(world: &World, flow: &str) -> Map<String, Value> {
+    let shown = world
+        .ask(
+            Method::GET,
+            &format!("/api/v1/flows/{flow}"),
+            Some("vera"),
+            None,
+        )
+        .await
+        .expect_ok();
+    let inputs = shown["inputs"].as_object().cloned().unwrap_or_default();
+    inputs
+        .into_iter()
+        .filter(|(_, input)| input["schema"].get("default").is_none())
+        .filter_map(|(name, input)| Some((name, input["schema"]["examples"].get(0)?.clone())))
+        .collect()
+}
+
+fn alike(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::String(any), Value::String(text)) if any == "*" => !text.is_empty(),
+        (Value::Object(expected), Value::Object(found)) => {
+            expected.len() == found.len()
+                && expected
+                    .iter()
+                    .all(|(name, value)| found.get(name).is_some_and(|f| alike(value, f)))
+        }
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        _ => expected == found,
+    }
+}
+
+/// Signs in whenever the run asks; gives its end and how often that was.
+async fn through(
+    world: &World,
+    browser: &mut Browser,
+    user: &str,
+    mut run: Value,
+) -> (Value, usize) {
+    let id = run["run"].as_str().unwrap().to_owned();
+    let mut asked = 0;
+    while !is_over(&run) {
+        if run["paused"].is_object() {
+            let link = link(&run);
+            // Vera is known as Carla there.
+            let account = if user == "vera" { "carla" } else { user };
+            let page = sign_in(browser, &link, user, account).await;
+            assert_eq!(page.status, 200, "{page}");
+            asked += 1;
+            let before = run["paused"].clone();
+            run = world
+                .until(user, &id, |now| is_over(now) || now["paused"] != before)
+                .await;
+        } else {
+            run = world.settle(user, &id).await;
+        }
+    }
+    (run, asked)
+}
+
+/// The shared connection that some examples name: the account of Dora at the CRM.
+async fn share_team_crm(world: &World) {
+    let body = json!({"name": "team-crm", "app": "sandbox_crm"});
+    let page = world
+        .ask(
+            Method::POST,
+            "/api/v1/connections",
+            Some("vera"),
+            Some(&body),
+        )
+        .await
+        .expect_ok();
+    let page = sign_in(
+        &mut Browser::new(),
+        page["url"].as_str().unwrap(),
+        "vera",
+        "dora",
+    )
+    .await;
+    assert_eq!(page.status, 200, "{page}");
+}
+
+#[test]
+fn every_example_and_flow_has_a_row_and_every_row_a_file() {
+    let rows: BTreeSet<String> = table("")
+        .iter()
+        .map(|row| format!("{}.yaml", row.0))
+        .collect();
+    assert_eq!(rows, files());
+    for file in files() {
+        let text = std::fs::read_to_string(root().join(&file)).unwrap();
+        assert!(
+            text.contains(&format!("\nflow: {}\n", flow_of(&file))),
+            "{file}: file and flow have the same name"
+        );
+    }
+}
+
+#[test]
+fn all_examples_and_flows_validate_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let paths: Vec<String> = files()
+        .iter()
+        .map(|file| root().join(file).to_str().unwrap().to_owned())
+        .collect();
+    let mut args = vec!["validate"];
+    args.extend(paths.iter().map(String::as_str));
+    let _ = crate::actas::run(home.path(), &args).expect(0);
+}
+
+#[tokio::test]
+async fn every_example_and_flow_runs_to_the_end_that_it_speaks_of() {
+    let world = World::start(Kind::Sqlite).await;
+    share_team_crm(&world).await;
+    for file in files() {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        world.publish(&text).await;
+    }
+    // One browser: whoever logs in again and again is slowed down.
+    let mut ana = Browser::new();
+    for (file, more, end, signs_in) in table(&world.crm.url) {
+        let flow = file.split_once('/').unwrap().1;
+        let mut inputs = proposed(&world, flow).await;
+        inputs.extend(more.as_object().unwrap().clone());
+        let run = world
+            .run("ana", flow, &Value::Object(inputs), None)
+            .await
+            .unwrap()
+            .expect_ok();
+        let (done, asked) = through(&world, &mut ana, "ana", run).await;
+        match end {
+            Succeeds(outputs) => {
+                assert_eq!(done["state"], "succeeded", "{file}: {done:#}");
+                assert!(alike(&outputs, &done["outputs"]), "{file}: {done:#}");
+            }
+            Fails(kind, step) => assert_eq!(
+                (
+                    &done["state"],
+                    &done["error"]["kind"],
+                    &done["error"]["step"]
+                ),
+                (&json!("failed"), &json!(kind), &json!(step)),
+                "{file}: {done:#}"
+            ),
+        }
+        assert_eq!(asked, signs_in, "{file}: sign-ins on the way: {done:#}");
+    }
+}
+
+#[tokio::test]
+async fn the_build_time_example_is_tried_with_the_authors_own_account() {
+    let world = World::start(Kind::Sqlite).await;
+    let text = std::fs::read_to_string(root().join("examples/build-time.yaml")).unwrap();
+    let headers = [("content-type", "application/yaml")];
+    let draft = world
+        .send(
+            Method::PUT,
+            "/api/v1/flows/build-time/draft",
+            Some("vera"),
+            &headers,
+            Some(text),
+        )
+        .await
+        .expect_ok();
+    assert_eq!(draft["build_time"], json!(["crm"]), "{draft:#}");
+    let headers = [("content-type", "application/json"), ("prefer", "wait=5")];
+    let try_it = || async {
+        world
+            .send(
+                Method::POST,
+                "/api/v1/flows/build-time/draft/runs",
+                Some("vera"),
+                &headers,
+                Some("{}".into()),
+            )
+            .await
+            .expect_ok()
+    };
+    let (done, asked) = through(&world, &mut Browser::new(), "vera", try_it().await).await;
+    assert_eq!(
+        (&done["state"], asked),
+        (&json!("succeeded"), 1),
+        "{done:#}"
+    );
+    let again = try_it().await;
+    assert_eq!(
+        (
+            &again["state"],
+            &again["steps"]["mine"]["acted_as"]["rule"],
+            &again["entry"]
+        ),
+        (&json!("succeeded"), &json!("build_time"), &json!("build")),
+        "{again:#}"
+    );
+}
