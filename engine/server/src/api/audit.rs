@@ -1,7 +1,7 @@
 //! The audit log over HTTP: filtered lists and the walk along the chain.
 
 use actas_core::Time;
-use actas_core::audit::{Verifier, view};
+use actas_core::audit::{Broken, Verifier, view};
 use actas_core::ids::{ConnectionId, RunId, UserId};
 use actas_store::read::AuditFilter;
 use serde::Deserialize;
@@ -88,48 +88,43 @@ async fn person_of(cx: &Context, name: &str) -> Result<Option<UserId>, Problem> 
     Ok(cx.reader.user_by_login(name).await?.map(|user| user.id))
 }
 
-/// `GET /audit/{seq}`
-pub async fn show(cx: Context, call: Call) -> Answer {
-    let seq: i64 = call
-        .text("seq")
-        .parse()
-        .map_err(|_| Problem::not_found("audit record"))?;
-    let found = cx.reader.audit_from(seq, 1).await?;
-    let entry = found
-        .first()
-        .filter(|entry| i64::try_from(entry.record.seq) == Ok(seq))
-        .ok_or_else(|| Problem::not_found("audit record"))?;
-    Ok(ok(&view(&entry.record, &entry.personal)))
-}
-
-/// `GET /audit/verify`: walks the whole chain; names the first record that is not as it was written.
+/// `GET /audit/verify`: walks the whole chain and compares its end with the head that is kept apart; names the first record that is not as
+/// it was written, or that is missing.
 pub async fn verify(cx: Context, _call: Call) -> Answer {
     let mut verifier = Verifier::new(cx.workspace().clone());
-    let mut from = 1;
+    let mut next = 1;
     let mut count = 0_u64;
-    let mut head = Value::Null;
     loop {
-        let batch = cx.reader.audit_from(from, BATCH).await?;
-        let Some(last) = batch.last() else { break };
-        let next = i64::try_from(last.record.seq)
-            .unwrap_or(i64::MAX)
-            .saturating_add(1);
+        // The head is read first: records that are appended meanwhile come with the next batch.
+        let (seq, hash) = cx.reader.audit_head().await?;
+        let batch = cx.reader.audit_from(next, BATCH).await?;
         for entry in &batch {
             if let Err(broken) = verifier.push(&entry.record, &entry.personal) {
-                return Ok(ok(&json!({
-                    "ok": false, "records": count,
-                    "broken": {"seq": broken.seq, "why": broken.why, "message": broken.to_string()},
-                })));
+                return Ok(ok(&broken_at(&broken, count)));
             }
             count += 1;
-            head = json!({"seq": entry.record.seq, "hash": hex::encode(entry.record.hash)});
         }
-        if next <= from {
-            break;
+        match batch.last() {
+            Some(last) => {
+                next = i64::try_from(last.record.seq)
+                    .unwrap_or(i64::MAX)
+                    .saturating_add(1);
+            }
+            None => {
+                return Ok(ok(&match verifier.check_head(seq, hash) {
+                    Ok(()) => json!({
+                        "ok": true, "records": count, "head": {"seq": seq, "hash": hex::encode(hash)}, "broken": null,
+                    }),
+                    Err(broken) => broken_at(&broken, count),
+                }));
+            }
         }
-        from = next;
     }
-    Ok(ok(
-        &json!({"ok": true, "records": count, "head": head, "broken": null}),
-    ))
+}
+
+fn broken_at(broken: &Broken, count: u64) -> Value {
+    json!({
+        "ok": false, "records": count,
+        "broken": {"seq": broken.seq, "why": broken.why, "message": broken.to_string()},
+    })
 }

@@ -1,16 +1,18 @@
 //! Versions over HTTP: publish, list, show, export.
 
 use actas_core::flow::Flow;
-use actas_store::VersionRow;
+use actas_store::{DraftRow, VersionRow};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::drafts::{draft_of, revision_of};
+use crate::api::flows::text_of;
 use crate::api::{flow_of, json as answer, ok};
 use crate::call::Call;
 use crate::context::Context;
+use crate::drafts;
 use crate::export::yaml as export_yaml;
 use crate::problem::Problem;
 use crate::publish;
@@ -26,13 +28,8 @@ pub async fn publish(cx: Context, call: Call) -> Answer {
         dry_run: bool,
     }
     let Query { dry_run } = call.query()?;
-    if !call.body.is_empty() {
-        return Err(Problem::bad(
-            "unexpected_body",
-            "publishing takes the saved draft: save the text first, then publish with If-Match",
-        ));
-    }
     let (flow, draft) = draft_of(&cx, &call).await?;
+    check_sent(&cx, &call, &draft)?;
     match call.header(header::IF_MATCH) {
         Some(tag) if revision_of(tag)? == draft.revision => {}
         Some(_) => {
@@ -64,6 +61,24 @@ pub async fn publish(cx: Context, call: Call) -> Answer {
         StatusCode::CREATED
     };
     Ok(answer(status, &json!(published)))
+}
+
+/// What is published is the saved draft. A flow may be sent along; it must be that draft, so that nobody publishes what they did not mean.
+fn check_sent(cx: &Context, call: &Call, draft: &DraftRow) -> Result<(), Problem> {
+    let text = text_of(call)?;
+    if matches!(text.trim(), "" | "{}") {
+        return Ok(());
+    }
+    let apps = &cx.app.apps;
+    let (sent, _) = drafts::check(&text, apps).map_err(refusals::draft)?;
+    let (saved, _) = drafts::check(&draft.text, apps).map_err(refusals::draft)?;
+    if sent.flow == saved.flow {
+        return Ok(());
+    }
+    Err(Problem::conflict(
+        "draft_differs",
+        "the flow that was sent is not the saved draft: save it as the draft, then publish with its ETag",
+    ))
 }
 
 /// `GET /flows/{flow}/versions`
