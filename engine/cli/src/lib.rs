@@ -160,7 +160,7 @@ fn trace(cli: &Cli) {
     let Global { verbose, quiet, .. } = cli.global;
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) if matches!(cli.command, Command::Serve) => "info",
+        (false, 0) if matches!(cli.command, Command::Serve) => "info,sqlx=warn",
         (false, 0) => "warn",
         (false, 1) => "info",
         (false, 2) => "debug,hyper=info,sqlx=info,rustls=info,h2=info",

@@ -81,17 +81,14 @@ impl Session {
             });
         }
         match start_nearby(global, parts, output).await {
-            Ok(server) => {
-                let client = Client::over_socket(&socket(&data)?, global.user.clone())?;
-                Ok(Self {
-                    client,
-                    apps,
-                    own: Some(Own {
-                        server,
-                        links: Mutex::default(),
-                    }),
-                })
-            }
+            Ok(server) => Ok(Self {
+                client: local(global)?,
+                apps,
+                own: Some(Own {
+                    server,
+                    links: Mutex::default(),
+                }),
+            }),
             // Somebody else has begun to serve it meanwhile.
             Err(error) => match live(&data, global).await? {
                 Some(client) => Ok(Self {
@@ -144,6 +141,14 @@ impl Session {
             own.server.stop().await;
         }
     }
+}
+
+/// The way to the server that serves the data directory, as the operator of this machine.
+///
+/// # Errors
+/// If there can be none.
+pub fn local(global: &Global) -> Result<Client, Failed> {
+    Client::over_socket(&socket(&data(global))?, global.user.clone())
 }
 
 /// The server that serves a data directory, if it answers.
@@ -203,6 +208,7 @@ fn failed(error: StartError) -> Failed {
 
 fn config(global: &Global, parts: Parts, terminal: bool) -> Result<ServerConfig, Failed> {
     let data = data(global);
+    make_private(&data)?;
     let listen = global.listen.unwrap_or(PAGES);
     let exceptions = global
         .egress_allow
@@ -247,6 +253,22 @@ pub fn data(global: &Global) -> PathBuf {
         .data
         .clone()
         .unwrap_or_else(|| PathBuf::from(".actas"))
+}
+
+/// Makes the data directory, closed to others: whoever can open the socket in it is this machine's operator. A PostgreSQL store needs it
+/// for that alone.
+fn make_private(data: &Path) -> Result<(), Failed> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data);
+    made.map_err(|e| {
+        Failed::Unavailable(format!(
+            "data directory {} cannot be made: {e}",
+            data.display()
+        ))
+    })
 }
 
 fn socket(data: &Path) -> Result<PathBuf, Failed> {
