@@ -196,8 +196,10 @@ fn stop_at_pause(document: &Value, output: Output) -> Done {
     if output.json {
         output.data(document, Value::to_string)?;
     }
+    let asked = view::pause(document, false);
     Err(Failed::Paused(format!(
-        "a person is needed; the run waits for them: actas runs watch {}",
+        "the run waits for a person:\n{}\n  help: `actas runs watch {}` serves that page and follows the run",
+        asked.trim_end(),
         cell(document, "run")
     )))
 }
