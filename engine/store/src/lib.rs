@@ -11,6 +11,7 @@ mod chain;
 mod claim;
 mod columns;
 mod database;
+mod kept;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod op;

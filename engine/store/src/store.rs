@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use crate::claim;
 use crate::columns::inbox_columns;
 use crate::database::{self, Database};
+use crate::kept::Kept;
 use crate::op::Commit;
 #[cfg(any(test, feature = "model"))]
 use crate::op::Op;
@@ -122,6 +123,8 @@ pub(crate) struct Inner {
     skew: i64,
     wake: Arc<Wake>,
     tally: Arc<Tally>,
+    /// Present where nobody else can write.
+    pub kept: Option<Arc<Kept>>,
     /// The thread that writes an embedded store.
     thread: Option<JoinHandle<()>>,
     /// The task that hears other processes on PostgreSQL.
@@ -150,6 +153,7 @@ impl Store {
         let wake = Arc::new(Wake::new());
         let tally = Arc::new(Tally::default());
         let (sender, queue) = mpsc::channel(QUEUE);
+        let mut kept = None;
         let (database, thread, listener) = if let Some(url) = &config.url {
             // The server's socket stands there, wherever the rows are.
             database::make_directory(&config.data)?;
@@ -161,13 +165,13 @@ impl Store {
         } else {
             let files = database::take_directory(&config.data)?;
             let pool = database::open_sqlite(&files.database).await?;
-            let thread = writer::sqlite::start(
-                &files.database,
-                files.lock,
-                Arc::clone(&wake),
-                Arc::clone(&tally),
-                queue,
-            )?;
+            let kept = kept.insert(Arc::new(Kept::default()));
+            let told = writer::sqlite::Told {
+                wake: Arc::clone(&wake),
+                tally: Arc::clone(&tally),
+                kept: Arc::clone(kept),
+            };
+            let thread = writer::sqlite::start(&files.database, files.lock, told, queue)?;
             (Database::Sqlite(pool), Some(thread), None)
         };
         let before = crate::system::now();
@@ -187,6 +191,7 @@ impl Store {
                 skew,
                 wake,
                 tally,
+                kept,
                 thread,
                 listener,
             }),
@@ -203,6 +208,7 @@ impl Store {
                 skew: 0,
                 wake: Arc::new(Wake::new()),
                 tally: Arc::default(),
+                kept: None,
                 thread: None,
                 listener: None,
             }),

@@ -2,6 +2,7 @@
 
 use actas_core::ids::{FlowId, FlowName, UserId, VersionId};
 
+use crate::kept::Rows;
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, sorted};
 use crate::read::{Read, Reader, model, select};
@@ -29,11 +30,20 @@ impl Reader {
     pub async fn flow_by_name(&self, name: &FlowName) -> Read<Option<FlowRow>> {
         model!(self, |t, ws| all(&t.flows, ws, |row| row.name == *name)
             .pop());
-        self.one(
-            select!(flow_columns, "workspace_id = $1 AND name = $2"),
-            params![&self.workspace, name],
-        )
-        .await
+        let read = async {
+            self.one(
+                select!(flow_columns, "workspace_id = $1 AND name = $2"),
+                params![&self.workspace, name],
+            )
+            .await
+        };
+        match &self.store.inner.kept {
+            Some(kept) => {
+                let key = (self.workspace.clone(), name.clone());
+                kept.or_read(Rows::flows, key, read).await
+            }
+            None => read.await,
+        }
     }
 
     /// All flows, by name.

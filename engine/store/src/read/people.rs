@@ -5,6 +5,7 @@ use actas_core::ids::{UserId, WorkspaceId};
 
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, lives, sorted};
+use crate::kept::Rows;
 use crate::read::{Read, Reader, model, select};
 use crate::rows::{LoginLinkRow, SessionRow, TokenRow, UserRow};
 use crate::statement::params;
@@ -17,11 +18,20 @@ impl Reader {
     /// If the database is away or the row cannot be read.
     pub async fn user(&self, id: &UserId) -> Read<Option<UserRow>> {
         model!(self, |t, ws| get(&t.users, ws, id));
-        self.one(
-            select!(user_columns, "workspace_id = $1 AND id = $2"),
-            params![&self.workspace, id],
-        )
-        .await
+        let read = async {
+            self.one(
+                select!(user_columns, "workspace_id = $1 AND id = $2"),
+                params![&self.workspace, id],
+            )
+            .await
+        };
+        match &self.store.inner.kept {
+            Some(kept) => {
+                let key = (self.workspace.clone(), id.clone());
+                kept.or_read(Rows::users, key, read).await
+            }
+            None => read.await,
+        }
     }
 
     /// A user by login.
@@ -76,13 +86,16 @@ impl Store {
     /// If the database is away.
     pub async fn token(&self, hash: &str, now: Time) -> Read<Option<TokenRow>> {
         model!(of self, |t| lives(t.tokens.get(hash), |row| row.expires_at, now));
-        self.inner
-            .database
-            .one(
-                select!(token_columns, "hash = $1 AND expires_at > $2"),
-                params![hash, now],
-            )
-            .await
+        let read = async {
+            let text = select!(token_columns, "hash = $1 AND expires_at > $2");
+            self.inner.database.one(text, params![hash, now]).await
+        };
+        let found: Option<TokenRow> = match &self.inner.kept {
+            Some(kept) => kept.or_read(Rows::tokens, hash.to_owned(), read).await?,
+            None => read.await?,
+        };
+        // One that is kept may have ended since it was read.
+        Ok(found.filter(|token| token.expires_at > now))
     }
 
     /// A one-time link that has not ended.

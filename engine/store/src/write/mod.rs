@@ -22,6 +22,8 @@ pub(crate) struct Prepared {
     pub ops: Vec<(&'static str, Vec<Statement>)>,
     /// To be linked last.
     pub audit: Vec<audit::Draft>,
+    /// Whether it may change a row that is kept in memory.
+    pub unsettles: bool,
     /// What the rest of the world wants to know once it is durable.
     pub news: Vec<News>,
 }
@@ -56,6 +58,7 @@ impl Prepared {
         let mut prepared = Self {
             ops: Vec::with_capacity(commit.ops.len()),
             audit: commit.audit,
+            unsettles: commit.ops.iter().any(Op::unsettles),
             news: Vec::new(),
         };
         for op in &commit.ops {
@@ -301,6 +304,26 @@ impl Op {
             Self::PutInbox { workspace, inbox } => runs::put_inbox(workspace, inbox),
             Self::TakeInbox { workspace, inbox } => runs::take_inbox(workspace, inbox),
         }
+    }
+
+    /// Whether it may change a user, a token or a flow. What happens all the time and certainly does not is named here; whatever else there
+    /// will be counts.
+    fn unsettles(&self) -> bool {
+        !matches!(
+            self,
+            Self::AddRun { .. }
+                | Self::Append { .. }
+                | Self::Release { .. }
+                | Self::PutInbox { .. }
+                | Self::TakeInbox { .. }
+                | Self::AddSignIn { .. }
+                | Self::MoveSignIn { .. }
+                | Self::CloseSignIns { .. }
+                | Self::AddSession(_)
+                | Self::TouchConnection { .. }
+                | Self::LeaseRefresh { .. }
+                | Self::ReleaseRefresh { .. }
+        )
     }
 
     pub(crate) fn news(&self) -> Option<News> {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::chain::{self, Heads};
 use crate::claim;
+use crate::kept::Kept;
 use crate::statement::{Expect, Statement, Value};
 use crate::store::{CommitError, StoreError};
 use crate::system::random;
@@ -18,19 +19,25 @@ use crate::wake::Wake;
 use crate::write::Prepared;
 use crate::writer::{BATCH, Fault, Outcomes, Tally, Work};
 
+/// Who is told what became durable.
+pub(crate) struct Told {
+    pub wake: Arc<Wake>,
+    pub tally: Arc<Tally>,
+    pub kept: Arc<Kept>,
+}
+
 /// Starts the thread. It ends, and the lock with it, when the last sender is gone.
 pub(crate) fn start(
     file: &Path,
     lock: File,
-    wake: Arc<Wake>,
-    tally: Arc<Tally>,
+    told: Told,
     queue: mpsc::Receiver<Work>,
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = open(file).map_err(|e| StoreError::Open(e.to_string()))?;
     std::thread::Builder::new()
         .name("actas-writer".to_owned())
         .spawn(move || {
-            write(&connection, &wake, &tally, queue);
+            write(&connection, &told, queue);
             // Leaves no log behind that still holds what was deleted. If it fails, the next start does it.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             // In this order: whoever takes the lock next finds no connection of ours.
@@ -55,7 +62,7 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn write(connection: &Connection, wake: &Wake, tally: &Tally, mut queue: mpsc::Receiver<Work>) {
+fn write(connection: &Connection, told: &Told, mut queue: mpsc::Receiver<Work>) {
     let mut batch = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
         let (mut commits, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
@@ -68,10 +75,14 @@ fn write(connection: &Connection, wake: &Wake, tally: &Tally, mut queue: mpsc::R
         let (prepared, replies): (Vec<_>, Vec<_>) = commits.into_iter().unzip();
         if !prepared.is_empty() {
             let outcomes = commit(connection, &prepared);
-            tally.add(&outcomes);
+            told.tally.add(&outcomes);
+            // Whatever became of it: reading once more is never wrong.
+            if prepared.iter().any(|prepared| prepared.unsettles) {
+                told.kept.changed();
+            }
             for ((prepared, reply), outcome) in prepared.into_iter().zip(replies).zip(outcomes) {
                 if outcome.is_ok() {
-                    wake.tell(prepared.news);
+                    told.wake.tell(prepared.news);
                 }
                 // Whoever asked may have gone; the commit stands all the same.
                 let _ = reply.send(outcome);
