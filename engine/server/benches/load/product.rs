@@ -2,6 +2,7 @@
 //! else's answers. Its own process; it says on standard output where it is, and ends when its standard input does.
 
 use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,9 @@ pub async fn serve(orders: Orders) -> io::Result<()> {
     let key = orders.data.join("vault.key");
     let key = if orders.url.is_some() {
         // A given key: PostgreSQL takes no other.
-        std::fs::write(&key, "5a".repeat(32))?;
+        let mut file = std::fs::OpenOptions::new();
+        let mut file = file.create_new(true).write(true).mode(0o600).open(&key)?;
+        file.write_all("7e0123456789abcd".repeat(4).as_bytes())?;
         KeySource::File(key)
     } else {
         KeySource::EmbeddedFile(key)
