@@ -367,7 +367,7 @@ impl Runner {
         workspace: &WorkspaceId,
         run: &RunId,
         timeout: Duration,
-    ) -> Result<Option<Run>, LoadError> {
+    ) -> Result<Option<Arc<Run>>, LoadError> {
         let deadline = tokio::time::Instant::now() + timeout;
         if let Some(mut progress) = self.progress_of(run) {
             let settled = progress.wait_for(|progress| {
@@ -376,7 +376,7 @@ impl Runner {
             match tokio::time::timeout_at(deadline, settled).await {
                 Ok(Ok(progress)) => {
                     return Ok(match &*progress {
-                        Progressed::Settled(run) => Some(Run::clone(run)),
+                        Progressed::Settled(run) => Some(run.clone()),
                         _ => None,
                     });
                 }
@@ -391,7 +391,7 @@ impl Runner {
                 .as_ref()
                 .is_none_or(|run| matches!(run.phase, Phase::Ended { .. }) || run.needs_person())
             {
-                return Ok(loaded);
+                return Ok(loaded.map(Arc::new));
             }
             match tokio::time::timeout_at(deadline, changes.changed()).await {
                 Ok(Ok(())) => {}

@@ -236,11 +236,11 @@ async fn by_token(
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    let row = match token {
-        Some(token) => app.store.token(&hash_of(token), system::now()).await?,
+    let found = match token {
+        Some(token) => app.store.bearer(&hash_of(token), system::now()).await?,
         None => None,
     };
-    let Some(row) = row.filter(|row| row.workspace == app.workspace) else {
+    let Some((_, user)) = found.filter(|(row, _)| row.workspace == app.workspace) else {
         // Guessing a token is hopeless; asking the store for every guess need not be free.
         if let Some(ip) = ip {
             app.by_address
@@ -249,7 +249,10 @@ async fn by_token(
         }
         return Err(Problem::unauthorized());
     };
-    Ok((live_user(app, &row.user).await?, Via::Token))
+    if user.disabled {
+        return Err(Problem::unauthorized());
+    }
+    Ok((user, Via::Token))
 }
 
 async fn live_user(app: &App, id: &UserId) -> Result<UserRow, Problem> {

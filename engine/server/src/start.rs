@@ -1,6 +1,7 @@
 //! Starting a run and answering for it, for API and pages alike: inputs checked against the flow's schemas, the entry point derived, and
 //! nothing acknowledged that is not durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::flow::{Entry, Inputs, Trigger};
@@ -126,7 +127,7 @@ pub async fn answer(cx: &Context, started: &Started, wait: Option<u64>) -> Answe
                 .load(cx.workspace(), &started.run)
                 .await
                 .map_err(refusals::load)?;
-            (StatusCode::ACCEPTED, run)
+            (StatusCode::ACCEPTED, run.map(Arc::new))
         }
     };
     let run = run.ok_or_else(|| Problem::internal("a durable run cannot be read"))?;

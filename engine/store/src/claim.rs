@@ -111,7 +111,7 @@ pub(crate) fn take(connection: &Connection, claim: &Claim) -> rusqlite::Result<V
     let mut params = claim.params();
     params.push(Value::from(crate::system::now()));
     let mut statement = connection.prepare_cached(CLAIM_SQLITE)?;
-    bind(&mut statement, &params)?;
+    bind(&mut statement, CLAIM_SQLITE, &params)?;
     let mut rows = statement.raw_query();
     let mut taken = Vec::new();
     while let Some(row) = rows.next()? {

@@ -55,6 +55,49 @@ async fn a_change_of_a_user_or_a_flow_is_seen_by_the_next_read() {
 }
 
 #[tokio::test]
+async fn a_token_comes_with_its_user_as_they_are_now() {
+    for place in places() {
+        let (store, ws) = (place.open().await, ws());
+        let mut ana = user("ana");
+        let token = TokenRow {
+            hash: "t".to_owned(),
+            workspace: ws.clone(),
+            user: ana.id.clone(),
+            name: "ci".to_owned(),
+            created_at: Time(1),
+            expires_at: Time(10),
+        };
+        let add = Op::AddUser {
+            workspace: ws.clone(),
+            user: ana.clone(),
+        };
+        let commit = ops(vec![add, Op::AddToken(token.clone())]);
+        store.commit(commit).await.unwrap();
+        for _ in 0..2 {
+            let read = store.bearer("t", Time(9)).await.unwrap();
+            assert_eq!(read, Some((token.clone(), ana.clone())), "{}", place.kind);
+            assert_eq!(store.bearer("t", Time(10)).await.unwrap(), None);
+            assert_eq!(store.bearer("u", Time(9)).await.unwrap(), None);
+        }
+        ana.disabled = true;
+        let change = vec![Op::ChangeUser {
+            workspace: ws.clone(),
+            user: ana.clone(),
+        }];
+        store.commit(ops(change)).await.unwrap();
+        let read = store.bearer("t", Time(9)).await.unwrap();
+        assert_eq!(read, Some((token, ana)), "{}", place.kind);
+        let revoke = vec![Op::RevokeToken {
+            workspace: ws,
+            hash: "t".to_owned(),
+        }];
+        store.commit(ops(revoke)).await.unwrap();
+        let read = store.bearer("t", Time(9)).await.unwrap();
+        assert_eq!(read, None, "{}", place.kind);
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_just_good_is_refused_after_it_was_revoked() {
     for place in places() {
         let (store, ws) = (place.open().await, ws());

@@ -3,13 +3,30 @@
 use actas_core::Time;
 use actas_core::ids::{UserId, WorkspaceId};
 
+use crate::cells::{Cells, FromRow};
+use crate::database::Database;
+use crate::kept::Rows;
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, lives, sorted};
-use crate::kept::Rows;
 use crate::read::{Read, Reader, model, select};
 use crate::rows::{LoginLinkRow, SessionRow, TokenRow, UserRow};
 use crate::statement::params;
 use crate::store::{ReadError, Store};
+
+/// A token and its user, the columns of both in the order in which they are read.
+const BEARER: &str = "SELECT t.hash, t.workspace_id, t.user_id, t.name, t.created_at, t.expires_at, \
+    u.id, u.login, u.name, u.email, u.manager, u.password_hash, u.local, u.roles, u.disabled, u.created_at \
+    FROM tokens t JOIN users u ON u.workspace_id = t.workspace_id AND u.id = t.user_id WHERE t.hash = $1 AND t.expires_at > $2";
+
+struct Bearer(TokenRow, UserRow);
+
+impl FromRow for Bearer {
+    const WHAT: &'static str = "token";
+
+    fn read(c: &mut Cells<'_>) -> Read<Self> {
+        Ok(Self(TokenRow::read(c)?, UserRow::read(c)?))
+    }
+}
 
 impl Reader {
     /// A user.
@@ -96,6 +113,23 @@ impl Store {
         };
         // One that is kept may have ended since it was read.
         Ok(found.filter(|token| token.expires_at > now))
+    }
+
+    /// An API token that has not ended, with its user, disabled or not: what a program's every request begins with.
+    ///
+    /// # Errors
+    /// If the database is away or a row cannot be read.
+    pub async fn bearer(&self, hash: &str, now: Time) -> Read<Option<(TokenRow, UserRow)>> {
+        if matches!(self.inner.database, Database::Postgres(_)) {
+            // Nothing can be kept, so that a way there and back is saved instead.
+            let found: Option<Bearer> = self.inner.database.one(BEARER, params![hash, now]).await?;
+            return Ok(found.map(|Bearer(token, user)| (token, user)));
+        }
+        let Some(token) = self.token(hash, now).await? else {
+            return Ok(None);
+        };
+        let user = self.reader(&token.workspace).user(&token.user).await?;
+        Ok(user.map(|user| (token, user)))
     }
 
     /// A one-time link that has not ended.

@@ -1,7 +1,10 @@
 //! The writer of an embedded store: a thread with the only connection that writes.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -235,17 +238,28 @@ fn demand(connection: &Connection, op: &'static str, statement: &Statement) -> R
 
 fn run(connection: &Connection, text: &'static str, params: &[Value]) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(text)?;
-    bind(&mut statement, params)?;
+    bind(&mut statement, text, params)?;
     statement.raw_execute()
 }
 
-/// SQLite takes `$1` for a name and numbers parameters as they first appear.
-pub(crate) fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> rusqlite::Result<()> {
-    for place in 1..=statement.parameter_count() {
-        let number = statement
-            .parameter_name(place)
-            .and_then(|name| name.get(1..)?.parse::<usize>().ok());
-        match number.and_then(|number| params.get(number.checked_sub(1)?)) {
+/// Binds a text's parameters. SQLite takes `$1` for a name and numbers parameters as they first appear, so that their places have to be
+/// looked up; once for a text, because SQLite searches a list for each.
+pub(crate) fn bind(
+    statement: &mut CachedStatement<'_>,
+    text: &'static str,
+    params: &[Value],
+) -> rusqlite::Result<()> {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<&'static str, Rc<[Option<usize>]>>> = RefCell::default();
+    }
+    let known = KNOWN.with_borrow(|known| known.get(text).cloned());
+    let numbers = known.unwrap_or_else(|| {
+        let numbers: Rc<[Option<usize>]> = numbers(statement).into();
+        KNOWN.with_borrow_mut(|known| known.insert(text, Rc::clone(&numbers)));
+        numbers
+    });
+    for (place, number) in (1..).zip(numbers.iter()) {
+        match number.and_then(|number| params.get(number)) {
             Some(Value::Text(value)) => statement.raw_bind_parameter(place, value)?,
             Some(Value::Int(value)) => statement.raw_bind_parameter(place, value)?,
             Some(Value::Bool(value)) => statement.raw_bind_parameter(place, value)?,
@@ -253,6 +267,14 @@ pub(crate) fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> rus
         }
     }
     Ok(())
+}
+
+/// Place by place, which of the parameters belongs there, from 0.
+fn numbers(statement: &CachedStatement<'_>) -> Vec<Option<usize>> {
+    let number = |name: &str| name.get(1..)?.parse::<usize>().ok()?.checked_sub(1);
+    (1..=statement.parameter_count())
+        .map(|place| statement.parameter_name(place).and_then(number))
+        .collect()
 }
 
 fn simple(connection: &Connection, text: &'static str) -> Result<(), Fault> {
