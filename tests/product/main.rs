@@ -2,12 +2,15 @@
 //! for all suites, so that it links once. Must not reach into the engine for what a user can see.
 
 mod actas;
+mod canaries;
 mod codes;
 mod commands;
 mod demo;
 mod examples;
 mod flows;
 mod foreign;
+mod hostile;
 mod kill9;
+mod needles;
 mod story;
 mod world;
