@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actas_core::ids::UserId;
 use actas_store::{SessionRow, UserRow, system};
@@ -11,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -24,6 +26,9 @@ use crate::target::Target;
 
 /// The largest body taken, in bytes: a flow file of 1 MB fits when it is wrapped in JSON.
 const LARGEST_BODY: usize = 4 << 20;
+
+/// A body that is not there by then is not waited for: whoever sends a byte now and then must not hold a request for ever.
+const BODY_ARRIVES: Duration = Duration::from_secs(30);
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,15 +303,7 @@ async fn read(mut request: Request) -> Result<Call, Problem> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, LARGEST_BODY)
-        .await
-        .map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                format!("body is larger than {LARGEST_BODY} bytes, or did not arrive"),
-            )
-        })?;
+    let body = whole(body, BODY_ARRIVES).await?;
     Ok(Call {
         method: parts.method,
         uri: parts.uri,
@@ -314,6 +311,26 @@ async fn read(mut request: Request) -> Result<Call, Problem> {
         path,
         body,
     })
+}
+
+/// A body, read within its bounds of size and time.
+async fn whole(body: Body, within: Duration) -> Result<Bytes, Problem> {
+    tokio::time::timeout(within, axum::body::to_bytes(body, LARGEST_BODY))
+        .await
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                format!("body did not arrive within {} s", within.as_secs()),
+            )
+        })?
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("body is larger than {LARGEST_BODY} bytes, or did not arrive"),
+            )
+        })
 }
 
 /// Headers of every answer. A handler that needs another policy has set it already.
@@ -339,5 +356,22 @@ fn protect(response: &mut Response, kind: Kind, secure: bool) {
     }
     if kind != Kind::Asset {
         set("cache-control", "no-store");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let slow = whole(Body::from_stream(never), Duration::from_millis(5)).await;
+        let slow = slow.expect_err("nothing came");
+        assert_eq!((slow.status.as_u16(), slow.code), (408, "body_too_slow"));
+
+        let large = Body::from(vec![0; LARGEST_BODY + 1]);
+        let large = whole(large, BODY_ARRIVES).await.expect_err("too large");
+        assert_eq!((large.status.as_u16(), large.code), (413, "too_large"));
     }
 }
