@@ -230,7 +230,7 @@ fn workspace_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record."),
         private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written."),
         private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People."),
-        private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers with their one-time link."),
+        private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers a person with the new one's one-time link, and a program without."),
         private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person."),
         private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person."),
         private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden."),

@@ -51,9 +51,13 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
         } => {
             let body = json!({"login": login, "name": name, "email": email, "manager": manager, "roles": roles, "local": local});
             let answer = client.post("/api/v1/users", &body).await?;
-            output.say(&format!(
-                "{login} was added; with this link, once, they choose a password:"
-            ));
+            output.say(&if answer["link"].is_null() {
+                format!(
+                    "{login} was added; a token makes no links: on the server, `actas users link {login}`"
+                )
+            } else {
+                format!("{login} was added; with this link, once, they choose a password:")
+            });
             output.data(&answer, |answer| cell(answer, "link"))
         }
         UsersCommand::Set {

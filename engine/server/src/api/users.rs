@@ -122,18 +122,18 @@ pub async fn add(cx: Context, call: Call) -> Answer {
         disabled: false,
         created_at: cx.now,
     };
-    let (row, url) = one_time_link(&cx, &user.id);
+    // A program that could open the link would have a session, and with it what only people may do.
+    let link = (cx.via != Via::Token).then(|| one_time_link(&cx, &user.id));
+    let (row, url) = link.unzip();
     let mut shown = view(&user);
-    let commit = Commit {
+    let mut commit = Commit {
         audit: vec![cx.audit("user.added", "user", user.id.as_str())],
-        ops: vec![
-            Op::AddUser {
-                workspace: cx.workspace().clone(),
-                user,
-            },
-            Op::AddLoginLink(row),
-        ],
+        ops: vec![Op::AddUser {
+            workspace: cx.workspace().clone(),
+            user,
+        }],
     };
+    commit.ops.extend(row.map(Op::AddLoginLink));
     cx.app.store.commit(commit).await?;
     if let Some(members) = shown.as_object_mut() {
         members.insert("link".into(), json!(url));

@@ -128,3 +128,25 @@ async fn an_unknown_field_is_refused_wherever_something_is_written() {
     assert_eq!(Answer::of(form).await.refused(415), "not_json");
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn a_program_that_adds_a_person_gets_no_link_to_log_in_with() {
+    let site = Site::start().await;
+    let token = site.token("olga").await;
+    let add = site
+        .net("POST", "/api/v1/users")
+        .bearer_auth(&token)
+        .json(&json!({"login": "mole", "roles": ["owner"]}));
+    let added = Answer::of(add).await.ok();
+    assert_eq!(added["login"], "mole");
+    assert!(added["link"].is_null(), "{added}");
+    let link = site
+        .net("POST", "/api/v1/users/mole/link")
+        .bearer_auth(&token)
+        .json(&json!({}));
+    Answer::of(link).await.refused(403);
+    site.put("olga", "POST", "/users/mole/link", json!({}))
+        .await
+        .ok();
+    site.server.stop().await;
+}
