@@ -4,14 +4,16 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use actas_core::ids::RunId;
+use actas_store::system;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
 use serde_json::Value;
 
-use crate::api::run_of;
+use crate::api::{may_see, run_of};
 use crate::call::Call;
-use crate::context::Context;
+use crate::context::{Context, Via};
+use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::start;
 
@@ -51,6 +53,17 @@ impl Watch {
         let stopping = self.cx.app.stopping.clone();
         while !self.over {
             self.changes.mark_unchanged();
+            match self.still_may().await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                // The store is away: nothing is shown that cannot be judged.
+                Err(_) => {
+                    tokio::select! {
+                        () = stopping.cancelled() => return None,
+                        () = tokio::time::sleep(Duration::from_secs(1)) => continue,
+                    }
+                }
+            }
             if let Ok(run) = start::load(&self.cx, &self.run).await {
                 let document = start::view(&self.cx, &run).0;
                 self.over = matches!(
@@ -73,5 +86,22 @@ impl Watch {
             }
         }
         None
+    }
+
+    /// Whether whoever began to watch could begin now: a stream may live for weeks, and rights end.
+    async fn still_may(&mut self) -> Result<bool, Problem> {
+        let cx = &self.cx;
+        if let Via::Session { hash, .. } = &cx.via
+            && cx.app.store.session(hash, system::now()).await?.is_none()
+        {
+            return Ok(false);
+        }
+        let user = cx.reader.user(&cx.user.id).await?;
+        let Some(user) = user.filter(|user| !user.disabled) else {
+            return Ok(false);
+        };
+        self.cx.user = user;
+        let row = self.cx.reader.run(&self.run).await?;
+        Ok(row.is_some_and(|row| may_see(&self.cx, &row)))
     }
 }

@@ -61,12 +61,13 @@ pub async fn flow_of(cx: &Context, call: &Call) -> Result<FlowRow, Problem> {
 /// 404.
 pub async fn run_of(cx: &Context, call: &Call) -> Result<RunRow, Problem> {
     let id: RunId = call.id("run")?;
-    let run = cx
-        .reader
-        .run(&id)
-        .await?
-        .filter(|run| run.invoker == cx.user.id || cx.may(Privilege::RunsView));
+    let run = cx.reader.run(&id).await?.filter(|run| may_see(cx, run));
     run.ok_or_else(|| Problem::not_found("run"))
+}
+
+/// Whether a run is the caller's own, or they may see the runs of others.
+pub fn may_see(cx: &Context, run: &RunRow) -> bool {
+    run.invoker == cx.user.id || cx.may(Privilege::RunsView)
 }
 
 /// How many items a list gives.

@@ -231,6 +231,38 @@ async fn events_show_the_run_to_its_end_and_then_stop() {
 }
 
 #[tokio::test]
+async fn whoever_loses_the_right_to_see_a_run_is_told_no_more_of_it() {
+    let site = Site::start().await;
+    site.configure_crm().await;
+    site.publish("note", super::site::NOTE).await;
+    site.person("ana", &["runner"]).await;
+    site.person("ada", &["auditor"]).await;
+    let run = site.run("ana", "note", json!({})).await;
+    let run = run["run"].as_str().unwrap();
+    let mut stream = site
+        .net("GET", &format!("/api/v1/runs/{run}/events"))
+        .bearer_auth(site.token("ada").await)
+        .send()
+        .await
+        .unwrap()
+        .bytes_stream();
+    let first = stream.next().await.unwrap().unwrap();
+    assert!(std::str::from_utf8(&first).unwrap().contains("paused"));
+    site.put("olga", "PUT", "/users/ada", json!({"disabled": true}))
+        .await
+        .ok();
+    site.put("ana", "POST", &format!("/runs/{run}/cancel"), json!({}))
+        .await
+        .ok();
+    let mut text = String::new();
+    while let Some(chunk) = stream.next().await {
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+    }
+    assert!(!text.contains("data:"), "{text}");
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn the_audit_log_names_who_did_it_and_verifies() {
     let site = Site::start().await;
     site.publish("hello", HELLO).await;
