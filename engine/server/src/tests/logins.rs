@@ -127,7 +127,8 @@ async fn guessing_passwords_is_stopped_for_that_login() {
         "another login is not touched"
     );
     let audit = site.get("olga", "/audit?action=session.refused").await.ok();
-    assert_eq!(audit["records"].as_array().unwrap().len(), 13);
+    // Ten guesses at ana, one at ben, and one record for all that came too fast.
+    assert_eq!(audit["records"].as_array().unwrap().len(), 12);
     site.server.stop().await;
 }
 
