@@ -233,7 +233,7 @@ impl Server {
     }
 
     /// A link that logs a person in once and leads to a page of ours; none unless the server was started for it, or if there is no such
-    /// person or page.
+    /// local person.
     ///
     /// # Errors
     /// If the store is away.
@@ -242,7 +242,9 @@ impl Server {
             return Ok(None);
         };
         let reader = self.app.store.reader(&self.app.workspace);
-        let Some(user) = reader.user_by_login(login).await? else {
+        // Whoever sits at this machine acts as its local users, and as nobody else.
+        let user = reader.user_by_login(login).await?;
+        let Some(user) = user.filter(|user| user.local && !user.disabled) else {
             return Ok(None);
         };
         let to = Target::of_path(path);

@@ -320,6 +320,10 @@ async fn a_terminals_link_logs_in_once_and_exists_only_where_it_was_asked_for() 
         "/runs/run_01jd0000000000000000000000"
     );
     assert_eq!(Browser::new().open(link.as_str()).await.status, 410);
+    let eve = json!({"login": "eve", "roles": ["runner"]});
+    site.put("olga", "POST", "/users", eve).await.ok();
+    let of_eve = site.server.terminal_link("eve", "/").await.unwrap();
+    assert!(of_eve.is_none(), "she is no local user");
     assert_eq!(
         Answer::of(
             site.net("POST", link.path())
