@@ -129,7 +129,7 @@ async fn be_refused(
     sign_in(hostile, person, &crate::world::link(&run), seen).await;
     let run = world.end(&person.login, run["run"].as_str().unwrap()).await;
     assert_eq!(run["state"], "failed", "{status}: {run:#}");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         hostile.refuse_next([400, 500, 401, 403, 302][number / 2 % 5]);
     }
     let run = start(world, person, "refused", json!({"status": 401})).await;
