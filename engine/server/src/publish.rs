@@ -348,13 +348,15 @@ pub async fn publish(
         flow: flow.id.clone(),
         user: None,
     });
-    let mut changed = flow.clone();
-    changed.title.clone_from(&frozen.plan.flow.title);
-    changed.last_version = frozen.row.number;
-    ops.push(Op::ChangeFlow {
-        workspace: workspace.clone(),
-        flow: changed,
-    });
+    // As it stands now, and only if the title is another: a stop or a run list of somebody else's must not be undone by publishing.
+    let mut changed = cx.reader.flow(&flow.id).await?.unwrap_or(flow.clone());
+    if changed.title != frozen.plan.flow.title {
+        changed.title.clone_from(&frozen.plan.flow.title);
+        ops.push(Op::ChangeFlow {
+            workspace: workspace.clone(),
+            flow: changed,
+        });
+    }
     let mut record = cx
         .audit("version.published", "version", frozen.row.id.as_str())
         .in_flow(flow.name.as_str());

@@ -122,6 +122,50 @@ async fn somebody_elses_build_time_value_is_not_shown_and_goes_too() {
 }
 
 #[tokio::test]
+async fn publishing_does_not_undo_a_stop_that_came_meanwhile() {
+    let site = Site::start().await;
+    site.publish("hello", super::site::HELLO).await;
+    let titled = super::site::HELLO.replacen("flow: hello\n", "flow: hello\ntitle: Hello\n", 1);
+    site.draft("olga", "hello", &titled).await;
+    let app = site.server.app().clone();
+    let reader = app.store.reader(&app.workspace);
+    let before = reader
+        .flow_by_name(&"hello".parse().unwrap())
+        .await
+        .unwrap();
+    let before = before.unwrap();
+    let draft = reader.draft(&before.id).await.unwrap().unwrap();
+    let context = crate::context::Context {
+        user: reader.user_by_login("olga").await.unwrap().unwrap(),
+        reader: reader.clone(),
+        via: crate::context::Via::Socket,
+        ip: None,
+        agent: None,
+        now: actas_store::system::now(),
+        app,
+    };
+    site.put("olga", "POST", "/flows/hello/stop", json!({}))
+        .await
+        .ok();
+    site.put(
+        "olga",
+        "PUT",
+        "/flows/hello/runners",
+        json!({"runners": []}),
+    )
+    .await
+    .ok();
+    crate::publish::publish(&context, &before, &draft, false)
+        .await
+        .unwrap();
+    let after = reader.flow(&before.id).await.unwrap().unwrap();
+    assert_eq!(after.title.as_deref(), Some("Hello"));
+    assert_eq!(after.stopped.as_deref(), Some("stopped by olga"));
+    assert!(after.runners.is_empty(), "{:?}", after.runners);
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_draft_that_changed_meanwhile_is_neither_overwritten_nor_published() {
     let site = Site::start().await;
     let first = site.draft("olga", "hello", HELLO).await;
