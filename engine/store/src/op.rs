@@ -40,6 +40,13 @@ pub enum Op {
         workspace: WorkspaceId,
         user: UserRow,
     },
+    /// Sets the password of a user who is not switched off; ends all their sessions and one-time links, because whoever has one of those may
+    /// be the reason for the new password.
+    SetPassword {
+        workspace: WorkspaceId,
+        user: UserId,
+        password_hash: String,
+    },
     /// A new session.
     AddSession(SessionRow),
     /// Ends a session; fine if it is gone already.

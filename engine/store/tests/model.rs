@@ -51,7 +51,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-const KINDS: u8 = 38;
+const KINDS: u8 = 39;
 
 async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
@@ -348,6 +348,11 @@ async fn op(dice: &mut Dice, model: &Store) -> Op {
                 },
                 at: dice.time(),
             },
+        },
+        37 => Op::SetPassword {
+            workspace,
+            user: dice.id(UserId::from_bits),
+            password_hash: dice.word(),
         },
         _ => Op::TakeInbox {
             workspace,

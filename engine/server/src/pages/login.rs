@@ -328,7 +328,7 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
         #[serde(default)]
         to: String,
     }
-    let Some((row, mut user)) = link_of(&visitor, &call).await? else {
+    let Some((row, user)) = link_of(&visitor, &call).await? else {
         return spent();
     };
     let form: Form = call.form()?;
@@ -345,18 +345,20 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
     if form.password.reveal() != form.again.reveal() {
         return again("The two passwords are not the same.".into());
     }
-    match password::hash(form.password, system::random::<16>()).await {
+    let password_hash = match password::hash(form.password, system::random::<16>()).await {
         Err(fault) => return again(super::sentence(&fault.to_string())),
-        Ok(hash) => user.password_hash = Some(hash),
-    }
+        Ok(hash) => hash,
+    };
     let ops = vec![
         Op::UseLoginLink {
             hash: row.hash,
             now: visitor.now,
         },
-        Op::ChangeUser {
+        // Nothing else of the row is written: somebody may have switched the person off while the password was hashed.
+        Op::SetPassword {
             workspace: visitor.app.workspace.clone(),
-            user: user.clone(),
+            user: user.id.clone(),
+            password_hash,
         },
     ];
     let begun = begin_session(&visitor, &user, ops, "link.used", &to).await;

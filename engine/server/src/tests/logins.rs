@@ -53,6 +53,33 @@ async fn the_owners_link_works_once_and_then_the_password_does() {
 }
 
 #[tokio::test]
+async fn a_new_password_ends_what_was_opened_with_the_old_one() {
+    let site = Site::start().await;
+    let ana = site.person("ana", &["runner"]).await;
+    let old = format!("actas={}", ana.cookie(&site.url("/"), "actas").unwrap());
+    let me = |cookie: String| site.net("GET", "/api/v1/me").header("cookie", cookie);
+    Answer::of(me(old.clone())).await.ok();
+    let mut links = Vec::new();
+    for _ in 0..2 {
+        let made = site.put("olga", "POST", "/users/ana/link", json!({})).await;
+        links.push(made.ok()["link"].as_str().unwrap().to_owned());
+    }
+    let mut browser = Browser::new();
+    let page = browser.open(&links[0]).await;
+    let form = page
+        .form("/link/")
+        .with("password", "another good password")
+        .with("again", "another good password");
+    let home = browser.submit(&page, &form).await;
+    assert_eq!((home.status, home.url.path()), (200, "/"), "{home}");
+    Answer::of(me(old)).await.refused(401);
+    let new = browser.cookie(&site.url("/"), "actas").unwrap();
+    Answer::of(me(format!("actas={new}"))).await.ok();
+    assert_eq!(Browser::new().open(&links[1]).await.status, 410);
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn after_logging_out_the_old_cookie_is_worth_nothing() {
     let site = Site::start().await;
     let mut ana = site.person("ana", &["runner"]).await;

@@ -58,6 +58,23 @@ impl Tables {
                 };
                 Ok(())
             }
+            Op::SetPassword {
+                workspace,
+                user,
+                password_hash,
+            } => {
+                let row = self
+                    .users
+                    .get_mut(&(workspace.clone(), user.clone()))
+                    .ok_or("no such user")?;
+                demand(!row.disabled, "is switched off")?;
+                row.password_hash = Some(password_hash.clone());
+                self.sessions
+                    .retain(|_, row| row.workspace != *workspace || row.user != *user);
+                self.login_links
+                    .retain(|_, row| row.workspace != *workspace || row.user != *user);
+                Ok(())
+            }
             Op::AddSession(row) => add(self.sessions.entry(row.hash.clone()), row.clone()),
             Op::EndSession { hash } => {
                 self.sessions.remove(hash);

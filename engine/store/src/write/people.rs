@@ -1,6 +1,7 @@
 //! What operations on workspaces, users, sessions, links and tokens write.
 
 use actas_core::Time;
+use actas_core::ids::UserId;
 
 use crate::rows::{LoginLinkRow, SessionRow, TokenRow, UserRow};
 use crate::statement::{Statement, json, params};
@@ -52,6 +53,28 @@ pub(super) fn change_user(workspace: Ws<'_>, user: &UserRow) -> Vec<Statement> {
         ],
         "there is no such user",
     )]
+}
+
+pub(super) fn set_password(
+    workspace: Ws<'_>,
+    user: &UserId,
+    password_hash: &str,
+) -> Vec<Statement> {
+    vec![
+        Statement::one(
+            "UPDATE users SET password_hash = $3 WHERE workspace_id = $1 AND id = $2 AND disabled = FALSE",
+            params![workspace, user, password_hash],
+            "there is no such user, or they are switched off",
+        ),
+        Statement::any(
+            "DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2",
+            params![workspace, user],
+        ),
+        Statement::any(
+            "DELETE FROM login_links WHERE workspace_id = $1 AND user_id = $2",
+            params![workspace, user],
+        ),
+    ]
 }
 
 pub(super) fn add_session(session: &SessionRow) -> Vec<Statement> {
