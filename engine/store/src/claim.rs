@@ -82,12 +82,13 @@ pub(crate) const OF_RUNS_POSTGRES: [&str; 3] = of_runs!(
     "SELECT value ->> 0 AS in_workspace, value ->> 1 AS run FROM json_array_elements(CAST($1 AS json))"
 );
 
-/// All leases of a worker.
-pub(crate) const RENEW: &str = "UPDATE runs SET lease_until = $2 WHERE owner = $1";
+/// The leases of some runs of a worker; `$3` is a JSON array of their ids. Not all that it owns: what it took and drives no longer must run out.
+pub(crate) const RENEW: &str =
+    "UPDATE runs SET lease_until = $2 WHERE owner = $1 AND id IN (SELECT value FROM json_each($3))";
 
 /// The same by the database's clock; `$2` is the lease in microseconds.
 pub(crate) const RENEW_POSTGRES: &str = "UPDATE runs SET lease_until = CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT) + $2 \
-     WHERE owner = $1";
+     WHERE owner = $1 AND id IN (SELECT json_array_elements_text(CAST($3 AS json)))";
 
 /// All leases end: their holder is dead.
 pub(crate) const FREE_ALL: &str = "UPDATE runs SET lease_until = 0 WHERE owner IS NOT NULL";

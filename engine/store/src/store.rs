@@ -275,6 +275,7 @@ impl Store {
             level,
             lease,
             limit,
+            asked: crate::system::now(),
         };
         let (taken, texts): (Vec<Taken>, _) = match &self.inner.database {
             Database::Sqlite(_) => (
@@ -325,15 +326,21 @@ impl Store {
         Ok(claimed.into_values().collect())
     }
 
-    /// Renews all leases of a worker in one statement.
+    /// Renews the leases that a worker has of these runs, in one statement. What it owns and does not name runs out, so that a run whose task
+    /// ended without giving it up is taken again.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn renew(&self, worker: &WorkerId, lease: Duration) -> Result<(), ReadError> {
+    pub async fn renew(
+        &self,
+        worker: &WorkerId,
+        runs: &[RunId],
+        lease: Duration,
+    ) -> Result<(), ReadError> {
         match &self.inner.database {
             Database::Sqlite(_) => {
-                let until = crate::system::now().after(lease);
-                self.ask(|reply| Work::Renew(worker.clone(), until, reply))
+                let ids = json(&runs);
+                self.ask(|reply| Work::Renew(worker.clone(), lease, ids, reply))
                     .await
                     .map_err(unavailable)
             }
@@ -341,13 +348,13 @@ impl Store {
                 let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 2);
                 self.inner
                     .database
-                    .rows(claim::RENEW_POSTGRES, params![worker, lease])
+                    .rows(claim::RENEW_POSTGRES, params![worker, lease, json(&runs)])
                     .await
                     .map(|_| ())
             }
             #[cfg(any(test, feature = "model"))]
             Database::Model(model) => {
-                model.renew(worker, lease);
+                model.renew(worker, runs, lease);
                 Ok(())
             }
         }

@@ -426,7 +426,8 @@ async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
         }
         1 => {
             let worker = dice.id(WorkerId::from_bits);
-            store.renew(&worker, lease(dice)).await.unwrap();
+            let runs = [dice.id(RunId::from_bits), dice.id(RunId::from_bits)];
+            store.renew(&worker, &runs, lease(dice)).await.unwrap();
             String::new()
         }
         _ => {

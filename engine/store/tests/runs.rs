@@ -114,7 +114,10 @@ async fn a_stale_epoch_cannot_append_and_seq_has_no_gap() {
             assert!(is_conflict(wrong, "append"), "{epoch} {seq}");
         }
         // Its lease runs out, somebody else takes it: from then on the first holder's writes fail.
-        store.renew(&worker, Duration::ZERO).await.unwrap();
+        store
+            .renew(&worker, std::slice::from_ref(&row.id), Duration::ZERO)
+            .await
+            .unwrap();
         let other = id(WorkerId::from_bits);
         let claimed = store.claim(&other, 1, HOUR, 10).await.unwrap();
         assert_eq!(claimed.len(), 1);
@@ -131,6 +134,23 @@ async fn a_stale_epoch_cannot_append_and_seq_has_no_gap() {
             .commit(ops(vec![append(&row, 2, 3, "running", false)]))
             .await;
         assert!(is_conflict(after, "append"));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_its_owner_drives_no_longer_is_taken_again_although_the_owner_lives() {
+    for place in places() {
+        let (store, ws, worker) = (place.open().await, ws(), id(WorkerId::from_bits));
+        let (driven, dropped) = (run(&ws, &worker), run(&ws, &worker));
+        for row in [&driven, &dropped] {
+            store.commit(ops(vec![add_run(row)])).await.unwrap();
+        }
+        let both = [driven.id.clone(), dropped.id.clone()];
+        store.renew(&worker, &both, Duration::ZERO).await.unwrap();
+        store.renew(&worker, &both[..1], HOUR).await.unwrap();
+        let claimed = store.claim(&worker, 1, HOUR, 10).await.unwrap();
+        let ids: Vec<_> = claimed.iter().map(|claimed| &claimed.run.id).collect();
+        assert_eq!(ids, [&dropped.id]);
     }
 }
 

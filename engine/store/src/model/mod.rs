@@ -175,10 +175,10 @@ impl Model {
             .collect()
     }
 
-    pub(crate) fn renew(&self, worker: &WorkerId, lease: Duration) {
+    pub(crate) fn renew(&self, worker: &WorkerId, runs: &[RunId], lease: Duration) {
         let (mut tables, until) = (self.tables(), self.now().after(lease));
         for run in tables.runs.values_mut() {
-            if run.owner.as_ref() == Some(worker) {
+            if run.owner.as_ref() == Some(worker) && runs.contains(&run.id) {
                 run.lease_until = Some(until);
             }
         }

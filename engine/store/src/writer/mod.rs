@@ -11,6 +11,7 @@ use actas_core::Time;
 use actas_core::ids::{RunId, WorkerId, WorkspaceId};
 use tokio::sync::oneshot;
 
+use crate::statement::Value;
 use crate::store::CommitError;
 use crate::write::Prepared;
 
@@ -30,8 +31,13 @@ pub(crate) enum Work {
     Commit(Prepared, oneshot::Sender<Result<(), CommitError>>),
     /// A claim (SQLite).
     Claim(Claim, oneshot::Sender<Result<Vec<Taken>, CommitError>>),
-    /// The renewal of a worker's leases (SQLite).
-    Renew(WorkerId, Time, oneshot::Sender<Result<(), CommitError>>),
+    /// The renewal of a worker's leases, counted from when it is done, of the runs in a JSON array (SQLite).
+    Renew(
+        WorkerId,
+        Duration,
+        Value,
+        oneshot::Sender<Result<(), CommitError>>,
+    ),
 }
 
 /// Which runs to take.
@@ -41,6 +47,8 @@ pub(crate) struct Claim {
     pub level: u32,
     pub lease: Duration,
     pub limit: u32,
+    /// When it was asked for.
+    pub asked: Time,
 }
 
 /// A run that was taken.

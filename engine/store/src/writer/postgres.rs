@@ -512,8 +512,8 @@ fn fault(op: &'static str, error: sqlx::Error) -> Fault {
     match (code.as_ref(), code.get(..2)) {
         // Serialisation failure, deadlock, lock not available.
         ("40001" | "40P01" | "55P03", _) => Fault::Again(error.to_string()),
-        // A broken constraint, or a value that does not fit.
-        (_, Some("22" | "23")) => Fault::Refused(CommitError::Conflict {
+        // A broken constraint, a value that does not fit, or more than the database's limits: its neighbours are not to blame.
+        (_, Some("22" | "23" | "54")) => Fault::Refused(CommitError::Conflict {
             op,
             why: told.message().to_owned(),
         }),

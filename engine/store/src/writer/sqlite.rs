@@ -100,11 +100,19 @@ fn write(connection: &Connection, told: &Told, mut queue: mpsc::Receiver<Work>) 
 fn other(connection: &Connection, work: Work) {
     match work {
         Work::Commit(..) => {}
+        // It waited so long that the leases of living runs have had no chance to be renewed: whoever asked asks again.
+        Work::Claim(claim, reply)
+            if crate::system::now().since(claim.asked) > claim.lease / 2
+                && !claim.lease.is_zero() =>
+        {
+            let _ = reply.send(Ok(Vec::new()));
+        }
         Work::Claim(claim, reply) => {
             let _ = reply.send(claim::take(connection, &claim).map_err(|e| away(&e).into_error()));
         }
-        Work::Renew(worker, until, reply) => {
-            let params = [Value::from(&worker), Value::from(until)];
+        Work::Renew(worker, lease, runs, reply) => {
+            let until = crate::system::now().after(lease);
+            let params = [Value::from(&worker), Value::from(until), runs];
             let done = run(connection, claim::RENEW, &params);
             let _ = reply.send(done.map(|_| ()).map_err(|e| away(&e).into_error()));
         }
@@ -163,6 +171,10 @@ fn transaction<T>(
     connection: &Connection,
     work: impl FnOnce(&mut Heads) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    if !connection.is_autocommit() {
+        // An earlier rollback failed: until one goes through, no transaction can begin.
+        simple(connection, "ROLLBACK")?;
+    }
     simple(connection, "BEGIN IMMEDIATE")?;
     let mut heads = Heads::new();
     let done = work(&mut heads).and_then(|value| {
@@ -173,7 +185,7 @@ fn transaction<T>(
         Ok(value)
     });
     if done.is_err() && !connection.is_autocommit() {
-        // A rollback that fails leaves the transaction to the next BEGIN, which then fails too and says so.
+        // A rollback that fails is tried again before the next transaction.
         let _ = simple(connection, "ROLLBACK");
     }
     done
