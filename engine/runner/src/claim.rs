@@ -26,7 +26,11 @@ pub async fn claiming(inner: Arc<Inner>) {
             .unwrap_or(u32::MAX)
             .min(100);
         let mut full = false;
-        if room > 0 {
+        if inner.renewal_is_late()
+            && let Err(error) = inner.renew().await
+        {
+            tracing::warn!("leases are not renewed now: {error}");
+        } else if room > 0 {
             match inner
                 .store
                 .claim(&inner.config.worker, LEVEL, inner.config.lease, room)
@@ -58,12 +62,7 @@ pub async fn renewing(inner: Arc<Inner>) {
     let every = (inner.config.lease / 5).min(POLL);
     loop {
         tokio::time::sleep(every).await;
-        if inner.holds_any()
-            && let Err(error) = inner
-                .store
-                .renew(&inner.config.worker, inner.config.lease)
-                .await
-        {
+        if let Err(error) = inner.renew().await {
             tracing::warn!("leases are not renewed now: {error}");
         }
         inner.changes.tick();
@@ -158,7 +157,10 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
                 ops: Vec::new(),
                 asked: Vec::new(),
                 under_way: tokio::task::JoinSet::new(),
+                heard: system::now(),
             };
+            // What came for it between reading its inbox and holding it found nobody to tell.
+            inner.nudge(&drive.id);
             tokio::spawn(drive.go(claimed.inbox));
         }
         // Its lease runs out and it is tried again: by this program when the store is back, by a newer one if it is of a newer meaning.

@@ -1,6 +1,7 @@
 //! One held run, from decision to decision: the only place where a run's journal grows. A run is driven by one task for as long as something
 //! can move; then it is released and costs a row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +21,16 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::perform::{Attempt, Outcome};
+use crate::perform::{Attempt, Outcome, broke_down};
 use crate::plans::Version;
 use crate::record::{Origin, audit_of, journal_row};
 use crate::runner::Inner;
 
 /// A wait shorter than this keeps its task: releasing and claiming would cost more than the memory.
 const HELD_WAIT: Duration = Duration::from_secs(2);
+
+/// A held run looks into its inbox this often without being nudged: nudges are hints, and those of other processes can be lost.
+const LISTEN: Duration = Duration::from_secs(3);
 
 /// How far a run is, for those who wait for it in this process.
 #[derive(Debug, Clone)]
@@ -108,6 +112,15 @@ pub struct Drive {
     pub asked: Vec<usize>,
     /// Attempts under way.
     pub under_way: JoinSet<Outcome>,
+    /// When its inbox was looked into last.
+    pub heard: Time,
+}
+
+/// However its task ends, also by a panic: a run that nobody drives must not be held, or its lease would be renewed for ever.
+impl Drop for Drive {
+    fn drop(&mut self) {
+        self.inner.let_go(&self.id, self.epoch);
+    }
 }
 
 impl Drive {
@@ -118,12 +131,12 @@ impl Drive {
             match stop {
                 Stop::Fenced(_) => tracing::info!(run = %self.id, "run let go: {stop}"),
                 Stop::Never(why) => {
+                    self.inner.refuse(&self.id, why.clone());
                     self.progress.send_replace(Progressed::Never(why.clone()));
                 }
                 Stop::Illegal(_) => tracing::error!(run = %self.id, "run let go: {stop}"),
             }
         }
-        self.inner.let_go(&self.id, self.epoch);
     }
 
     async fn live(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
@@ -191,6 +204,10 @@ impl Drive {
             return Ok(Next::Wait(due));
         }
         if self.inner.is_stopping() {
+            if !self.under_way.is_empty() {
+                // What is under way may finish: giving the run up now would break it off.
+                return Ok(Next::Wait(None));
+            }
             // Whoever claims it next decides the same.
             self.write(true).await?;
             return Ok(Next::Over);
@@ -204,14 +221,18 @@ impl Drive {
         let plan = &self.version.plan.steps[start.step];
         let step = plan.path.clone();
         let began = system::now();
-        let done = Performance::start(
-            &plan.manifest,
-            &plan.module,
-            &self.inner.hands.natives,
-            start.input,
-            Value::Null,
-            "",
-        );
+        // As in an attempt: a panic is that step's failure, or the run would be claimed and panic for ever.
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            Performance::start(
+                &plan.manifest,
+                &plan.module,
+                &self.inner.hands.natives,
+                start.input,
+                Value::Null,
+                "",
+            )
+        }))
+        .unwrap_or_else(|_panic| Err(broke_down()));
         let at = system::now();
         let event = match done {
             Ok((_, Progress::Done { output, .. })) => Event::StepSucceeded {
@@ -453,6 +474,18 @@ impl Drive {
         })
     }
 
+    /// Looks into its inbox.
+    async fn listen(&mut self) -> Result<(), Stop> {
+        self.heard = system::now();
+        match self.inner.store.inbox(&self.workspace, &self.id).await {
+            Ok(inbox) => self.hear(inbox).await,
+            Err(error) => {
+                tracing::warn!(run = %self.id, "inbox cannot be read, hearing it later: {error}");
+                Ok(())
+            }
+        }
+    }
+
     /// Takes in what came from outside. The inbox rows go in the commit of the events they became.
     async fn hear(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
         for row in inbox {
@@ -503,7 +536,11 @@ impl Drive {
         if !self.pending.is_empty() || !self.ops.is_empty() {
             self.write(false).await?;
         }
-        let sleep = tokio::time::sleep(patience.unwrap_or(Duration::from_secs(3600)));
+        if system::now().since(self.heard) >= LISTEN {
+            self.listen().await?;
+            return Ok(true);
+        }
+        let sleep = tokio::time::sleep(patience.unwrap_or(LISTEN).min(LISTEN));
         tokio::select! {
             Some(done) = self.under_way.join_next() => {
                 match done {
@@ -514,10 +551,7 @@ impl Drive {
             }
             nudged = self.nudge.recv() => {
                 if nudged.is_some() {
-                    match self.inner.store.inbox(&self.workspace, &self.id).await {
-                        Ok(inbox) => self.hear(inbox).await?,
-                        Err(error) => tracing::warn!(run = %self.id, "inbox cannot be read, hearing it later: {error}"),
-                    }
+                    self.listen().await?;
                 }
             }
             () = sleep => {}
@@ -571,6 +605,9 @@ impl Drive {
             });
         }
         self.write(true).await?;
+        if self.nudge.try_recv().is_ok() {
+            self.clear_inbox().await;
+        }
         let only_this_run = |slot: &actas_core::flow::Slot| matches!(&slot.kind, SlotKind::Dynamic(dynamic) if dynamic.keep == actas_core::flow::Keep::Run);
         if self
             .version
@@ -588,6 +625,23 @@ impl Drive {
             tracing::warn!(run = %self.id, "connections kept for this run alone are not erased yet: {error}");
         }
         Ok(())
+    }
+
+    /// What came too late to matter would lie in the way of those who look for messages, for ever.
+    async fn clear_inbox(&self) {
+        let Ok(inbox) = self.inner.store.inbox(&self.workspace, &self.id).await else {
+            return;
+        };
+        let take = |row: InboxRow| Op::TakeInbox {
+            workspace: self.workspace.clone(),
+            inbox: row.id,
+        };
+        let ops: Vec<Op> = inbox.into_iter().map(take).collect();
+        if !ops.is_empty() {
+            let audit = Vec::new();
+            // The run has ended, so that a row that stays costs room and nothing else.
+            let _ = self.inner.store.commit(Commit { ops, audit }).await;
+        }
     }
 
     /// Applies an event and keeps it for the next commit.
@@ -694,7 +748,7 @@ impl Drive {
                 Err(CommitError::Conflict { op, why }) => {
                     return Err(Stop::Fenced(format!("{op}: {why}")));
                 }
-                Err(CommitError::Unknown) if self.is_written().await => return Ok(()),
+                Err(CommitError::Unknown) if self.is_written(&commit).await => return Ok(()),
                 Err(error @ (CommitError::Busy | CommitError::Unavailable(_))) if creating => {
                     return Err(Stop::Never(error.to_string()));
                 }
@@ -706,17 +760,22 @@ impl Drive {
         }
     }
 
-    /// After a commit whose fate is not known: it is there if its journal row is, for nobody else writes under our epoch.
-    async fn is_written(&self) -> bool {
+    /// After a commit whose fate is not known: it is there if its own journal row is. A row with that number alone says nothing: if the lease ran
+    /// out meanwhile, it is another holder's. What writes no journal row is simply done again.
+    async fn is_written(&self, commit: &Commit) -> bool {
+        let Some(Op::AddRun { journal: ours, .. } | Op::Append { journal: ours, .. }) =
+            commit.ops.first()
+        else {
+            return false;
+        };
         loop {
-            match self
-                .inner
-                .store
-                .reader(&self.workspace)
-                .journal(&self.id)
-                .await
-            {
-                Ok(rows) => return rows.last().is_some_and(|row| row.seq >= self.seq),
+            let reader = self.inner.store.reader(&self.workspace);
+            match reader.journal(&self.id).await {
+                Ok(rows) => {
+                    return rows.iter().rev().any(|row| {
+                        row.seq == ours.seq && row.at == ours.at && row.body == ours.body
+                    });
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
         }

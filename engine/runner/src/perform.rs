@@ -124,12 +124,7 @@ impl Hands {
         let conversation = AssertUnwindSafe(self.converse(attempt, limit)).catch_unwind();
         let result = match tokio::time::timeout(limit, conversation).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(StepError::new(
-                ErrorKind::Internal,
-                "the module broke down; this is a fault in it",
-            )
-            .with_code("panic")
-            .into()),
+            Ok(Err(_panic)) => Err(broke_down().into()),
             Err(_) if effect == Effect::AtMostOnce => {
                 Err(unknown_outcome("it did not answer in time").into())
             }
@@ -223,6 +218,15 @@ impl Hands {
             }
         }
     }
+}
+
+/// The error of a step whose module panicked.
+pub fn broke_down() -> StepError {
+    StepError::new(
+        ErrorKind::Internal,
+        "the module broke down; this is a fault in it",
+    )
+    .with_code("panic")
 }
 
 /// The error of an `at_most_once` step whose answer was lost: nobody knows, so nobody repeats it.

@@ -1,17 +1,21 @@
 //! The handle: create a run, wait for it, watch it, cancel it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actas_connections::Connections;
+use actas_core::Time;
 use actas_core::app::Natives;
 use actas_core::audit;
 use actas_core::flow::Entry;
 use actas_core::ids::{InboxId, RunId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{Created, Event, Person, Phase, Run};
 use actas_egress::Egress;
-use actas_store::{Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, Store, system};
+use actas_store::{
+    Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, ReadError, Store, system,
+};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -24,6 +28,9 @@ use crate::record::{Origin, cancel_asked};
 
 /// How long an idempotency key answers with the run it made.
 const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How many refused creations are remembered for those who ask late.
+const REFUSED: usize = 8192;
 
 /// What a runner is told at its start.
 #[derive(Debug, Clone)]
@@ -121,6 +128,10 @@ pub struct Inner {
     /// Room for claimed runs.
     pub woken: Arc<Semaphore>,
     held: Mutex<HashMap<RunId, Held>>,
+    /// Runs that were never created and why, the newest last: whoever asks may ask after they were let go.
+    refused: Mutex<VecDeque<(RunId, String)>>,
+    /// When leases were renewed last, in microseconds.
+    renewed: AtomicI64,
     stopping: watch::Sender<bool>,
 }
 
@@ -159,6 +170,37 @@ impl Inner {
         }
     }
 
+    /// Remembers that a run was never created.
+    pub fn refuse(&self, run: &RunId, why: String) {
+        let mut refused = self.refused();
+        if refused.len() >= REFUSED {
+            refused.pop_front();
+        }
+        refused.push_back((run.clone(), why));
+    }
+
+    /// Renews the leases of the runs that are held here, and of no others: a run that was let go without being released has to run out.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub async fn renew(&self) -> Result<(), ReadError> {
+        let runs: Vec<RunId> = self.held().keys().cloned().collect();
+        if !runs.is_empty() {
+            let config = &self.config;
+            self.store
+                .renew(&config.worker, &runs, config.lease)
+                .await?;
+        }
+        let now = system::now().micros();
+        self.renewed.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether leases may have run out although their holder lives here: the machine slept, its clock jumped, or the store stood still.
+    pub fn renewal_is_late(&self) -> bool {
+        system::now().since(Time(self.renewed.load(Ordering::Relaxed))) > self.config.lease / 2
+    }
+
     /// Whether any run is held.
     pub fn holds_any(&self) -> bool {
         !self.held().is_empty()
@@ -191,6 +233,16 @@ impl Inner {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
+    fn refused(&self) -> MutexGuard<'_, VecDeque<(RunId, String)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn why_refused(&self, run: &RunId) -> Option<String> {
+        let refused = self.refused();
+        let found = refused.iter().rev().find(|(id, _)| id == run);
+        found.map(|(_, why)| why.clone())
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<RunId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,6 +272,8 @@ impl Runner {
             changes: Changes::default(),
             woken,
             held: Mutex::default(),
+            refused: Mutex::default(),
+            renewed: AtomicI64::new(system::now().micros()),
             stopping: watch::channel(false).0,
         });
         tokio::spawn(claim::claiming(inner.clone()));
@@ -335,6 +389,7 @@ impl Runner {
             ops: Vec::new(),
             asked: Vec::new(),
             under_way: tokio::task::JoinSet::new(),
+            heard: system::now(),
         };
         tokio::spawn(drive.go(Vec::new()));
         id
@@ -346,15 +401,22 @@ impl Runner {
     /// If it was never created.
     pub async fn durable(&self, run: &RunId) -> Result<(), CreateError> {
         let Some(mut progress) = self.progress_of(run) else {
-            return Ok(());
+            // It was let go: it is durable unless it was refused.
+            return match self.inner.why_refused(run) {
+                Some(why) => Err(CreateError::Store(why)),
+                None => Ok(()),
+            };
         };
-        // A closed channel is a run that was let go; it is durable unless it said otherwise last.
+        // A closed channel is a run that was let go; what it said last holds.
         let _ = progress
             .wait_for(|progress| !matches!(progress, Progressed::Born))
             .await;
         match &*progress.borrow() {
             Progressed::Never(why) => Err(CreateError::Store(why.clone())),
-            _ => Ok(()),
+            Progressed::Born => Err(CreateError::Store(
+                "its task broke down before it was recorded".into(),
+            )),
+            Progressed::Durable | Progressed::Settled(_) => Ok(()),
         }
     }
 

@@ -378,3 +378,16 @@ async fn a_sign_in_that_looked_for_waiters_before_the_pause_and_lands_after_it_w
     place.sign_in_that_saw_nobody().await;
     place.until_journal_has(&run, "slot_bound").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_was_refused_is_refused_also_for_who_asks_after_the_run_was_let_go() {
+    let Some(place) = place().await else { return };
+    let hidden = "ALTER TABLE runs RENAME TO runs_away";
+    place.server.statement_in(&place.database, hidden).unwrap();
+    let run = place.start().await;
+    for _ in 0..3 {
+        assert!(place.runner.durable(&run).await.is_err());
+        // Ends when no run is held.
+        place.runner.drain(Duration::from_secs(10)).await;
+    }
+}
