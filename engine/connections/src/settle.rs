@@ -302,7 +302,11 @@ impl Connections {
     }
 
     /// The run may have ended, or the sign-in been answered, while the provider was asked: then nothing is stored.
+    /// So is it if the person was switched off.
     async fn still_asked(&self, reader: &Reader, trip: &Trip) -> Result<(), CallbackError> {
+        if !self.is_active(reader, &trip.attempt.user).await? {
+            return Err(CallbackError::WrongPerson);
+        }
         let Some(asked) = &trip.asked else {
             return Ok(());
         };

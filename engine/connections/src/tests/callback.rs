@@ -223,6 +223,38 @@ async fn a_run_that_ended_meanwhile_gets_nothing_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_person_switched_off_while_the_provider_thinks_gets_no_connection() {
+    let bench = Bench::new().await;
+    let run = bench.run(&bench.ana).await;
+    let id = bench.pause(&bench.ask(&run, &bench.ana)).await;
+    let state = bench.begin(&id, &bench.ana).await;
+    let code = bench.provider.code("ana@crm");
+    let asked = bench.provider.token_requests();
+    bench.provider.book().slow = Duration::from_millis(300);
+    let ((), result) = tokio::join!(
+        async {
+            while bench.provider.token_requests() == asked {
+                tokio::task::yield_now().await;
+            }
+            let mut disabled = bench.ana.clone();
+            disabled.disabled = true;
+            let workspace = bench.workspace.clone();
+            let change = Op::ChangeUser {
+                workspace,
+                user: disabled,
+            };
+            bench.commit(vec![change]).await;
+        },
+        bench.come_back(&bench.ana, &state, &code)
+    );
+    assert_eq!(result.unwrap_err().code(), "wrong_person");
+    assert_eq!(bench.provider.book().revoked.len(), 2);
+    let stored = bench.reader().personal_connections(None).await.unwrap();
+    assert!(stored.is_empty(), "{stored:?}");
+    assert!(bench.inbox(&run).await.is_empty());
+}
+
+#[tokio::test]
 async fn signing_in_again_as_another_account_is_refused_and_the_old_connection_stays() {
     let bench = Bench::new().await;
     let (_, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
