@@ -137,6 +137,22 @@ pub async fn run(cx: Context, call: Call) -> Answer {
     }
     let body: Body = call.json()?;
     let (flow, draft) = draft_of(&cx, &call).await?;
+    // With a build-time value no page asks before the caller's account acts, so the text must be one they have answered for.
+    if draft.updated_by != cx.user.id
+        && !cx
+            .reader
+            .build_values(&flow.id, &cx.user.id)
+            .await?
+            .is_empty()
+    {
+        let author = cx.login_of(&draft.updated_by).await?;
+        return Err(Problem::conflict(
+            "draft_of_another",
+            format!(
+                "`{author}` changed this draft, and it would act with your own account: look at it, save it, then run it"
+            ),
+        ));
+    }
     let frozen = freeze(&cx, &flow, &draft, 0)
         .await
         .map_err(refusals::publish)?;

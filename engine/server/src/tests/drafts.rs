@@ -122,6 +122,28 @@ async fn somebody_elses_build_time_value_is_not_shown_and_goes_too() {
 }
 
 #[tokio::test]
+async fn a_draft_that_another_changed_does_not_act_with_my_account_before_i_saved_it() {
+    let site = Site::start().await;
+    site.configure_crm().await;
+    site.person("bea", &["builder"]).await;
+    let note = super::site::NOTE;
+    let mine = note.replacen("    dynamic:", "    build_time: beas-own\n    dynamic:", 1);
+    site.draft("bea", "note", &mine).await;
+    let run = || site.put("bea", "POST", "/flows/note/draft/runs", json!({}));
+    run().await.ok();
+    site.draft("olga", "note", &note.replace("Note,", "Other,"))
+        .await;
+    assert_eq!(run().await.refused(409), "draft_of_another");
+    // Olga has no account of her own in it, and Bea none that was not asked for after she saved.
+    site.put("olga", "POST", "/flows/note/draft/runs", json!({}))
+        .await
+        .ok();
+    site.draft("bea", "note", note).await;
+    run().await.ok();
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn publishing_does_not_undo_a_stop_that_came_meanwhile() {
     let site = Site::start().await;
     site.publish("hello", super::site::HELLO).await;
