@@ -82,19 +82,39 @@ pub async fn nudging(inner: Arc<Inner>) {
 }
 
 /// Tells runs whose pause has lost its reason while nobody looked: a pause and a sign-in that crossed, or a process that died between the two.
+/// And erases what was kept for a run that has ended, if whoever ended it died before. The first sweep looks at all pauses: nobody may have
+/// been there for long.
 pub async fn sweeping(inner: Arc<Inner>) {
+    let mut all = true;
     loop {
         tokio::time::sleep(POLL).await;
-        if let Err(error) = sweep(&inner).await {
-            tracing::warn!("pauses are not swept now: {error}");
+        let since = if all {
+            Time(0)
+        } else {
+            Time(system::now().micros() - i64::try_from(SWEPT.as_micros()).unwrap_or(i64::MAX))
+        };
+        match sweep(&inner, since).await {
+            Ok(()) => all = false,
+            Err(error) => tracing::warn!("pauses are not swept now: {error}"),
         }
     }
 }
 
-async fn sweep(inner: &Inner) -> Result<(), ReadError> {
+async fn sweep(inner: &Inner, since: Time) -> Result<(), ReadError> {
     let now = system::now();
-    let since = Time(now.micros() - i64::try_from(SWEPT.as_micros()).unwrap_or(i64::MAX));
     for (workspace, _) in inner.store.workspaces().await? {
+        for left in inner
+            .store
+            .reader(&workspace)
+            .connections_left_over()
+            .await?
+        {
+            if let Some(run) = &left.only_run
+                && let Err(error) = inner.hands.connections.end_of_run(&workspace, run).await
+            {
+                tracing::warn!(%run, "connections kept for this run alone are not erased yet: {error}");
+            }
+        }
         for sign_in in inner
             .store
             .reader(&workspace)

@@ -516,6 +516,7 @@ async fn reads(store: &Store) -> Vec<String> {
                 r.connections_of_subject(&client, "sub-1"),
                 r.connections_of_run(&run)
             );
+            read!(r.connections_left_over());
             read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
             read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
             read!(r.journal(&run), store.inbox(r.workspace(), &run));

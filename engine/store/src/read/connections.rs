@@ -155,6 +155,26 @@ impl Reader {
         .await
     }
 
+    /// Connections that belong to one run only, which has ended: whoever should have erased them has not.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn connections_left_over(&self) -> Read<Vec<ConnectionRow>> {
+        model!(self, |t, ws| all(&t.connections, ws, |row| {
+            let run = row.only_run.as_ref().and_then(|run| get(&t.runs, ws, run));
+            run.is_some_and(|run| run.ended_at.is_some())
+        }));
+        self.all(
+            select!(
+                connection_columns,
+                "workspace_id = $1 AND only_run IS NOT NULL AND EXISTS (SELECT 1 FROM runs r WHERE r.workspace_id = connections.workspace_id \
+                 AND r.id = connections.only_run AND r.ended_at IS NOT NULL) ORDER BY id"
+            ),
+            params![&self.workspace],
+        )
+        .await
+    }
+
     /// A sealed secret.
     ///
     /// # Errors
