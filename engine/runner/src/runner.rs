@@ -187,9 +187,14 @@ impl Inner {
         let runs: Vec<RunId> = self.held().keys().cloned().collect();
         if !runs.is_empty() {
             let config = &self.config;
-            self.store
-                .renew(&config.worker, &runs, config.lease)
-                .await?;
+            let renewed = self.store.renew(&config.worker, &runs, config.lease);
+            // A connection that swallows everything must not keep the next try, on another one, from being made.
+            tokio::time::timeout(config.lease, renewed)
+                .await
+                .unwrap_or_else(|_| {
+                    let why = format!("no answer in {:?}", config.lease);
+                    Err(ReadError::Unavailable(why))
+                })?;
         }
         let now = system::now().micros();
         self.renewed.store(now, Ordering::Relaxed);
