@@ -1,12 +1,11 @@
 //! One held run, from decision to decision: the only place where a run's journal grows. A run is driven by one task for as long as something
 //! can move; then it is released and costs a row.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface, Use};
-use actas_core::app::{Effect, Performance, Progress};
+use actas_core::app::{Effect, Progress};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{InboxId, RunId, SignInId, WorkspaceId};
 use actas_core::run::{
@@ -17,11 +16,10 @@ use actas_core::{ErrorKind, StepError, Time};
 use actas_store::{
     Binding, Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, RunRow, system,
 };
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::perform::{Attempt, Outcome, broke_down};
+use crate::perform::{Attempt, Outcome, compute};
 use crate::plans::Version;
 use crate::record::{Origin, audit_of, journal_row};
 use crate::runner::Inner;
@@ -221,18 +219,12 @@ impl Drive {
         let plan = &self.version.plan.steps[start.step];
         let step = plan.path.clone();
         let began = system::now();
-        // As in an attempt: a panic is that step's failure, or the run would be claimed and panic for ever.
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            Performance::start(
-                &plan.manifest,
-                &plan.module,
-                &self.inner.hands.natives,
-                start.input,
-                Value::Null,
-                "",
-            )
-        }))
-        .unwrap_or_else(|_panic| Err(broke_down()));
+        let done = compute(
+            &plan.manifest,
+            &plan.module,
+            &self.inner.hands.natives,
+            start.input,
+        );
         let at = system::now();
         let event = match done {
             Ok((_, Progress::Done { output, .. })) => Event::StepSucceeded {

@@ -220,8 +220,20 @@ impl Hands {
     }
 }
 
+/// Begins a pure step, which is all there is to it. As in an attempt a panic is that step's failure, or the run would be claimed and panic for
+/// ever.
+pub fn compute(
+    manifest: &Arc<Manifest>,
+    module: &Arc<Module>,
+    natives: &Natives,
+    input: Value,
+) -> Result<(Performance, Progress), StepError> {
+    let start = || Performance::start(manifest, module, natives, input, Value::Null, "");
+    std::panic::catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_panic| Err(broke_down()))
+}
+
 /// The error of a step whose module panicked.
-pub fn broke_down() -> StepError {
+fn broke_down() -> StepError {
     StepError::new(
         ErrorKind::Internal,
         "the module broke down; this is a fault in it",
