@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actas_connections::Who;
 use actas_core::Secret;
 use actas_core::audit::{Actor, Draft, Object};
 use actas_core::ids::UserId;
@@ -17,6 +18,7 @@ use crate::gate::hash_of;
 use crate::pages::{Chrome, Message, page, redirect};
 use crate::password;
 use crate::problem::Problem;
+use crate::refusals;
 use crate::routes::Answer;
 use crate::secrets;
 use crate::target::Target;
@@ -349,6 +351,9 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
         Err(fault) => return again(super::sentence(&fault.to_string())),
         Ok(hash) => hash,
     };
+    if user.password_hash.is_some() {
+        let_go_of_accounts(&visitor, &user).await?;
+    }
     let ops = vec![
         Op::UseLoginLink {
             hash: row.hash,
@@ -367,4 +372,29 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
         Err(problem) if problem.code == "changed_meanwhile" => spent(),
         other => other,
     }
+}
+
+/// Disconnects a person's own accounts before their password is replaced. Somebody else made the link, and whoever uses it logs in as that
+/// person: an administrator may help with a forgotten password, but never come to act with another's account. The person signs in at the
+/// apps again. Done first, so that nothing is left connected if this breaks off.
+async fn let_go_of_accounts(visitor: &Visitor, user: &UserRow) -> Result<(), Problem> {
+    let app = &visitor.app;
+    let who = Who {
+        actor: Actor::User {
+            id: user.id.clone(),
+            login: user.login.clone(),
+        },
+        person: Some((user.id.clone(), user.login.clone())),
+        entry: "page".to_owned(),
+        ip: visitor.ip.clone(),
+        agent: visitor.agent.clone(),
+    };
+    let reader = app.store.reader(&app.workspace);
+    for connection in reader.personal_connections(Some(&user.id)).await? {
+        app.connections
+            .disconnect(&app.workspace, &connection.id, &user.id, &who)
+            .await
+            .map_err(refusals::connections)?;
+    }
+    Ok(())
 }

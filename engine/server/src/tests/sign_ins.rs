@@ -158,6 +158,36 @@ async fn declining_makes_no_call_and_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn whoever_replaces_a_password_by_a_link_does_not_come_to_act_with_that_persons_account() {
+    let site = ready().await;
+    let mut ana = site.person("ana", &["runner"]).await;
+    let run = site.run("ana", "note", json!({})).await;
+    let page = ana.open(&link(&run)).await;
+    site.sign_in(&mut ana, &page, "Sign in with Sandbox CRM", "ana")
+        .await;
+    site.until("ana", run["run"].as_str().unwrap(), "succeeded")
+        .await;
+    // An owner makes a link for Ana, opens it in their own browser and chooses a password.
+    let made = site.put("olga", "POST", "/users/ana/link", json!({})).await;
+    let address = made.ok()["link"].as_str().unwrap().to_owned();
+    let mut thief = Browser::new();
+    let page = thief.open(&address).await;
+    let form = page
+        .form("/link/")
+        .with("password", "chosen by somebody else")
+        .with("again", "chosen by somebody else");
+    thief.submit(&page, &form).await;
+
+    let own = site.get("ana", "/me/connections").await.ok();
+    assert_eq!(own["connections"][0]["state"], "disconnected", "{own:#}");
+    let before = site.crm.records().len();
+    let run = site.run("ana", "note", json!({})).await;
+    assert_eq!(run["state"], "paused", "{run:#}");
+    assert_eq!(site.crm.records().len(), before);
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_connection_can_be_disconnected_and_renewed_from_the_list() {
     let site = ready().await;
     let mut ana = site.person("ana", &["runner"]).await;
