@@ -9,8 +9,8 @@ use actas_core::app::{Effect, Progress};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{InboxId, RunId, SignInId, WorkspaceId};
 use actas_core::run::{
-    ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Phase, Run, SlotState,
-    StartStep, decide,
+    ActedAs, AskReason, Bound, Command, Created, Event, IllegalEvent, Run, SlotState, StartStep,
+    decide,
 };
 use actas_core::{ErrorKind, StepError, Time};
 use actas_store::{
@@ -23,6 +23,9 @@ use crate::perform::{Attempt, Outcome, compute};
 use crate::plans::Version;
 use crate::record::{Origin, audit_of, journal_row};
 use crate::runner::Inner;
+
+/// How long an effect waits for the lease to be sure again.
+const LATE: Duration = Duration::from_millis(200);
 
 /// A wait shorter than this keeps its task: releasing and claiming would cost more than the memory.
 const HELD_WAIT: Duration = Duration::from_secs(2);
@@ -209,6 +212,10 @@ impl Drive {
             // Whoever claims it next decides the same.
             self.write(true).await?;
             return Ok(Next::Over);
+        }
+        if self.inner.renewal_is_late() {
+            // Somebody else may hold it by now: nothing begins before a renewal was answered.
+            return Ok(Next::Wait(Some(system::now().after(LATE))));
         }
         self.begin(effects).await?;
         Ok(Next::Decide)
@@ -653,7 +660,7 @@ impl Drive {
     /// Makes durable what is pending: journal row, run row, audit records and whatever goes with them, in one commit.
     async fn write(&mut self, release: bool) -> Result<(), Stop> {
         let now = system::now();
-        let ended = ended_at(&self.run);
+        let ended = self.run.ended_at();
         let release = release || ended.is_some();
         let mut ops = std::mem::take(&mut self.ops);
         let mut audit = Vec::new();
@@ -719,7 +726,7 @@ impl Drive {
             entry: created.entry.as_str().into(),
             state,
             created_at: created.at,
-            ended_at: ended_at(&self.run),
+            ended_at: self.run.ended_at(),
             due_at,
             epoch: self.epoch,
             owner: (!release).then(|| self.inner.config.worker.clone()),
@@ -777,7 +784,7 @@ impl Drive {
     fn tell(&self) {
         if self.progress.receiver_count() > 0 {
             self.progress.send_replace(
-                if ended_at(&self.run).is_some() || self.run.needs_person() {
+                if self.run.ended_at().is_some() || self.run.needs_person() {
                     Progressed::Settled(Arc::new(self.run.clone()))
                 } else {
                     Progressed::Durable
@@ -785,13 +792,5 @@ impl Drive {
             );
         }
         self.inner.changes.moved(&self.id);
-    }
-}
-
-/// When the run ended, if it has.
-fn ended_at(run: &Run) -> Option<Time> {
-    match run.phase {
-        Phase::Ended { at, .. } => Some(at),
-        _ => None,
     }
 }

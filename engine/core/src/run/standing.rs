@@ -32,6 +32,14 @@ impl Run {
         }
     }
 
+    /// When it ended, if it has.
+    pub fn ended_at(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Ended { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
     /// The next instant at which the clock alone moves it: a retry, a pause's deadline, the run's.
     pub fn next_due(&self) -> Option<Time> {
         if self.created.is_none() || self.phase != Phase::Open {

@@ -42,7 +42,16 @@ impl Place {
     }
 
     pub async fn open(&self) -> Store {
-        Store::open(&self.config).await.unwrap()
+        // A process that another test is just starting holds our lock file from its fork to its exec.
+        for _ in 0..100 {
+            match Store::open(&self.config).await {
+                Err(actas_store::StoreError::InUse(_)) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the data directory stays in use");
     }
 }
 
