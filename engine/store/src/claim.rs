@@ -86,9 +86,11 @@ pub(crate) const OF_RUNS_POSTGRES: [&str; 3] = of_runs!(
 pub(crate) const RENEW: &str =
     "UPDATE runs SET lease_until = $2 WHERE owner = $1 AND id IN (SELECT value FROM json_each($3))";
 
-/// The same by the database's clock; `$2` is the lease in microseconds.
+/// The same by the database's clock; `$2` is the lease in microseconds. It waits for no lock, because the writer locks the same rows in another
+/// order: a row that is locked is just being written by us, and its lease is renewed the next time.
 pub(crate) const RENEW_POSTGRES: &str = "UPDATE runs SET lease_until = CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT) + $2 \
-     WHERE owner = $1 AND id IN (SELECT json_array_elements_text(CAST($3 AS json)))";
+     WHERE id IN (SELECT id FROM runs WHERE owner = $1 AND id IN (SELECT json_array_elements_text(CAST($3 AS json))) \
+     FOR UPDATE SKIP LOCKED)";
 
 /// All leases end: their holder is dead.
 pub(crate) const FREE_ALL: &str = "UPDATE runs SET lease_until = 0 WHERE owner IS NOT NULL";
