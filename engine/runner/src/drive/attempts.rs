@@ -1,0 +1,158 @@
+//! Attempts of steps: begun after what they are based on is durable, and concluded as events. How one is performed is not known here.
+
+use std::sync::Arc;
+
+use actas_connections::Use;
+use actas_core::app::{Effect, Manifest, Progress};
+use actas_core::run::{ActedAs, Bound, Event, SlotState, StartStep};
+use actas_core::{ErrorKind, StepError, Time};
+use actas_store::system;
+
+use super::{Drive, Stop};
+use crate::perform::{Attempt, Outcome, compute};
+
+impl Drive {
+    /// A pure step: no IO, no commit of its own.
+    pub(super) fn compute(&mut self, start: StartStep) -> Result<(), Stop> {
+        let plan = &self.version.plan.steps[start.step];
+        let step = plan.path.clone();
+        let began = system::now();
+        let done = compute(
+            &plan.manifest,
+            &plan.module,
+            &self.inner.hands.natives,
+            start.input,
+        );
+        let at = system::now();
+        let event = match done {
+            Ok((_, Progress::Done { output, .. })) => Event::StepSucceeded {
+                step,
+                attempt: start.attempt,
+                output: Arc::new(output),
+                acted_as: None,
+                started_at: began,
+                at,
+            },
+            Ok((_, Progress::Call(_))) => {
+                let error = StepError::new(
+                    ErrorKind::Internal,
+                    "a module declared pure wants to call out",
+                );
+                self.run
+                    .failed_attempt(&step, start.attempt, error, None, None, began, at)
+            }
+            Err(error) => {
+                self.run
+                    .failed_attempt(&step, start.attempt, error, None, None, began, at)
+            }
+        };
+        self.take(event)
+    }
+
+    /// Begins effects: what they are based on is durable first. Only the start of an `at_most_once` attempt is journaled.
+    pub(super) async fn begin(&mut self, effects: Vec<StartStep>) -> Result<(), Stop> {
+        let now = system::now();
+        let mut based = self.birth.is_some();
+        let mut in_memory = Vec::new();
+        for start in &effects {
+            let plan = &self.version.plan.steps[start.step];
+            let effect = plan.effect;
+            let event = Event::StepStarted {
+                step: plan.path.clone(),
+                attempt: start.attempt,
+                at: now,
+            };
+            if effect == Effect::AtMostOnce {
+                self.take(event)?;
+            } else {
+                in_memory.push(event);
+            }
+            based |= effect != Effect::Read && !(self.pending.is_empty() && self.ops.is_empty());
+        }
+        if based {
+            self.write(false).await?;
+        }
+        for event in in_memory {
+            self.run.apply(&event)?;
+        }
+        for start in effects {
+            let attempt = self.attempt(start, now);
+            let hands = self.inner.hands.clone();
+            self.under_way
+                .spawn(async move { hands.perform(attempt).await });
+        }
+        Ok(())
+    }
+
+    pub(super) fn attempt(&self, start: StartStep, now: Time) -> Attempt {
+        let plan = &self.version.plan.steps[start.step];
+        let through = plan.slot.and_then(|slot| match &self.run.slots[slot] {
+            SlotState::Bound(bound) => Some((
+                bound.clone(),
+                self.permit_to_use(bound, plan.manifest.clone()),
+            )),
+            _ => None,
+        });
+        Attempt {
+            step: start.step,
+            attempt: start.attempt,
+            started_at: now,
+            manifest: plan.manifest.clone(),
+            module: plan.module.clone(),
+            input: start.input,
+            key: self.run.idempotency_key(&plan.path),
+            effect: plan.effect,
+            timeout: plan.step.timeout.map(Into::into),
+            through,
+        }
+    }
+
+    pub(super) fn permit_to_use(&self, bound: &Bound, manifest: Arc<Manifest>) -> Use {
+        Use {
+            workspace: self.workspace.clone(),
+            connection: bound.connection.clone(),
+            person: self.created().invoker.id.clone(),
+            rule: bound.rule,
+            manifest,
+            run: self.id.clone(),
+        }
+    }
+
+    /// What came of an attempt becomes an event.
+    pub(super) fn conclude(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        let step = self.version.plan.steps[outcome.step].path.clone();
+        let at = system::now();
+        let acted_as = |record| {
+            outcome.bound.as_ref().map(|bound| ActedAs {
+                connection: bound.connection.clone(),
+                kind: bound.kind,
+                rule: bound.rule,
+                account: bound.account.clone(),
+                record,
+            })
+        };
+        let event = match outcome.result {
+            Ok((output, record)) => Event::StepSucceeded {
+                step,
+                attempt: outcome.attempt,
+                output: Arc::new(output),
+                acted_as: acted_as(record),
+                started_at: outcome.started_at,
+                at,
+            },
+            Err(failure) => {
+                let acted_as = acted_as(None);
+                self.run.failed_attempt(
+                    &step,
+                    outcome.attempt,
+                    failure.error,
+                    failure.sign_in,
+                    acted_as,
+                    outcome.started_at,
+                    at,
+                )
+            }
+        };
+        self.take(event)
+    }
+}

@@ -1,0 +1,77 @@
+//! What comes to a held run from outside: rows of its inbox that become events, each row taken in the commit of its events.
+
+use actas_connections::Resolution;
+use actas_core::run::{AskReason, Event, SlotState};
+use actas_store::{Commit, InboxMessage, InboxRow, Op, system};
+
+use super::{Drive, Stop};
+
+impl Drive {
+    /// Looks into its inbox.
+    pub(super) async fn listen(&mut self) -> Result<(), Stop> {
+        self.heard = system::now();
+        match self.inner.store.inbox(&self.workspace, &self.id).await {
+            Ok(inbox) => self.hear(inbox).await,
+            Err(error) => {
+                tracing::warn!(run = %self.id, "inbox cannot be read, hearing it later: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes in what came from outside. The inbox rows go in the commit of the events they became.
+    pub(super) async fn hear(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
+        for row in inbox {
+            let at = system::now();
+            match row.message {
+                InboxMessage::SignedIn { slot } => {
+                    let number = self.version.plan.slots.iter().position(|s| s.name == slot);
+                    if let Some(number) =
+                        number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
+                        && let Some(ask) = self.slot_ask(number)
+                        && let Some(Resolution::Bound(bound)) = self.look_up(&ask).await
+                    {
+                        self.ops.push(Op::CloseSignIns {
+                            workspace: self.workspace.clone(),
+                            run: self.id.clone(),
+                            slot: Some(slot.clone()),
+                        });
+                        self.take(Event::SlotBound { slot, bound, at })?;
+                    }
+                }
+                InboxMessage::Declined { slot } => {
+                    let number = self.version.plan.slots.iter().position(|s| s.name == slot);
+                    let open = number.is_some_and(
+                        |n| matches!(&self.run.slots[n], SlotState::Asked { reason, .. } if *reason != AskReason::Declined),
+                    );
+                    if open {
+                        self.take(Event::SlotDeclined { slot, at })?;
+                    }
+                }
+                InboxMessage::Cancel { by } => self.take(Event::CancelAsked { by, at })?,
+            }
+            self.ops.push(Op::TakeInbox {
+                workspace: self.workspace.clone(),
+                inbox: row.id,
+            });
+        }
+        Ok(())
+    }
+
+    /// What came too late to matter would lie in the way of those who look for messages, for ever.
+    pub(super) async fn clear_inbox(&self) {
+        let Ok(inbox) = self.inner.store.inbox(&self.workspace, &self.id).await else {
+            return;
+        };
+        let take = |row: InboxRow| Op::TakeInbox {
+            workspace: self.workspace.clone(),
+            inbox: row.id,
+        };
+        let ops: Vec<Op> = inbox.into_iter().map(take).collect();
+        if !ops.is_empty() {
+            let audit = Vec::new();
+            // The run has ended, so that a row that stays costs room and nothing else.
+            let _ = self.inner.store.commit(Commit { ops, audit }).await;
+        }
+    }
+}
