@@ -96,6 +96,8 @@ id! {
     SignInId "si_";
     /// One row of a run's inbox.
     InboxId "inb_";
+    /// One question to people that a run waits for: an approval, a decision.
+    RequestId "rq_";
     /// A process that performs steps, for as long as it lives.
     WorkerId "wrk_";
 }
@@ -197,6 +199,53 @@ impl StepPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The path as one segment of an address, in letters that nobody encodes: `lines[37]/add` is `lines.37~add`.
+    pub fn in_address(&self) -> String {
+        self.0.replace('[', ".").replace(']', "").replace('/', "~")
+    }
+
+    /// The path that [`Self::in_address`] wrote.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_address(text: &str) -> Result<Self, BadName> {
+        let part = |part: &str| match part.split_once('.') {
+            Some((step, number)) => format!("{step}[{number}]"),
+            None => part.to_owned(),
+        };
+        let parts: Vec<String> = text.split('~').map(part).collect();
+        parts.join("/").parse()
+    }
+}
+
+/// Whether a text is one part of a path: a step's id, with the number of an item or round.
+fn path_part(text: &str) -> bool {
+    let (step, number) = match text.strip_suffix(']').and_then(|t| t.split_once('[')) {
+        Some((step, number)) => (step, Some(number)),
+        None => (text, None),
+    };
+    snake(step)
+        && number.is_none_or(|number| {
+            (1..=9).contains(&number.len())
+                && number.bytes().all(|b| b.is_ascii_digit())
+                && (number == "0" || !number.starts_with('0'))
+        })
+}
+
+impl FromStr for StepPath {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        if text.len() <= 2_500 && text.split('/').all(path_part) {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadName {
+                text: text.chars().take(64).collect(),
+                expected: "the path of a step, such as `add` or `lines[37]/add`",
+            })
+        }
+    }
 }
 
 impl fmt::Display for StepPath {
@@ -227,6 +276,29 @@ mod tests {
         assert!(small < large);
         assert_eq!(large.as_str().parse(), Ok(large.clone()));
         assert!("con_00000000000000000000000000".parse::<RunId>().is_err());
+    }
+
+    #[test]
+    fn a_path_goes_through_an_address_and_comes_back() {
+        for (path, address) in [
+            ("add", "add"),
+            ("lines[37]/add", "lines.37~add"),
+            ("a[0]/b[12]/on_error/c_1", "a.0~b.12~on_error~c_1"),
+        ] {
+            let parsed: StepPath = path.parse().expect("a path");
+            assert_eq!(parsed.in_address(), address);
+            assert_eq!(StepPath::from_address(address), Ok(parsed));
+        }
+        for odd in [
+            "", "a/", "/a", "a[]", "a[01]", "a[1", "A", "a[1]b", "a.1", "a b", "a[-1]",
+        ] {
+            assert!(odd.parse::<StepPath>().is_err(), "{odd}");
+        }
+        for odd in [
+            "", "a.", "a..1", "a~~b", "a[1]b", "a.x", "A", "~a", "a/../b",
+        ] {
+            assert!(StepPath::from_address(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]
