@@ -148,7 +148,7 @@ fn read(text: &str, types: Option<&[&str]>) -> Value {
 }
 
 /// Whether JSON carries a value everywhere without loss, and a journal can be read back with it.
-fn carries(value: &Value, depth: usize) -> Result<(), &'static str> {
+pub(crate) fn carries(value: &Value, depth: usize) -> Result<(), &'static str> {
     match value {
         Value::Number(number) => {
             let large = number

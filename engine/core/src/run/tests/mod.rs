@@ -7,6 +7,7 @@
 mod conditions;
 mod deciding;
 mod documents;
+mod hold_inputs;
 mod journal;
 mod legality;
 mod properties;
