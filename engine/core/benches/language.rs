@@ -92,7 +92,7 @@ fn scope() -> Scope {
     Scope {
         roots: vec![("inputs", Arc::new(json!({"customer": "ACME", "limit": 7})))],
         steps: vec![("a".into(), Arc::new(json!({"items": items, "count": 5000})))],
-        failed: false,
+        ..Scope::default()
     }
 }
 

@@ -193,10 +193,10 @@ impl<'a> Machine<'a> {
         self.burn(1)?;
         Ok(match &node.kind {
             Kind::Literal(value) => Val::Ref(value),
-            Kind::Root(name) => match self.scope.roots.iter().find(|(root, _)| *root == &**name) {
-                Some((_, value)) => Val::Ref(value),
-                None => Val::Missing(node, None),
-            },
+            Kind::Root(name) => self
+                .scope
+                .root(name)
+                .map_or(Val::Missing(node, None), Val::Ref),
             Kind::Step(id) => self.step(node, id),
             Kind::Field(base, name) => {
                 let base = self.eval(base)?;

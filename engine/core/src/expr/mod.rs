@@ -35,10 +35,52 @@ pub(crate) use text::braces;
 pub struct Scope {
     /// The roots by name: `inputs`, `vars`, `run`, …; in manifests `input`, `connection`, `response`.
     pub roots: Vec<(&'static str, Arc<Value>)>,
-    /// Outputs of the steps that have ended, by id: what `steps.<id>` finds. A skipped step is undefined.
+    /// Outputs of the steps that have ended, by id: what `steps.<id>` finds; the nearest scope's first. A skipped step is undefined.
     pub steps: Vec<(Arc<str>, Arc<Value>)>,
+    /// What the roots `item` and `index` are, in a loop.
+    pub item: Option<Item>,
     /// True if some step has failed: what `failure()` answers.
     pub failed: bool,
+}
+
+/// One item of a list that a loop goes through. The list is shared by all its items, and none of them is copied.
+#[derive(Debug, Clone)]
+pub struct Item {
+    list: Arc<Value>,
+    place: usize,
+    index: Value,
+}
+
+impl Item {
+    /// The item at a place of a list; `index` is its number in the whole loop, of which the list may be a part.
+    pub fn new(list: Arc<Value>, place: usize, index: u64) -> Self {
+        Self {
+            list,
+            place,
+            index: Value::from(index),
+        }
+    }
+
+    fn value(&self) -> Option<&Value> {
+        self.list.get(self.place)
+    }
+}
+
+impl Scope {
+    /// What a root is: the item of a loop before a root of the same name.
+    fn root(&self, name: &str) -> Option<&Value> {
+        let of_item = match (name, &self.item) {
+            ("item", Some(item)) => item.value(),
+            ("index", Some(item)) => Some(&item.index),
+            _ => None,
+        };
+        of_item.or_else(|| {
+            let mut roots = self.roots.iter();
+            roots
+                .find(|(root, _)| *root == name)
+                .map(|(_, value)| &**value)
+        })
+    }
 }
 
 /// A value that may hold expressions: JSON whose texts were compiled.

@@ -36,7 +36,7 @@ fn scope() -> Scope {
             ("find".into(), Arc::new(json!({"records": records}))),
             ("one".into(), Arc::new(json!(null))),
         ],
-        failed: false,
+        ..Scope::default()
     }
 }
 
@@ -374,6 +374,30 @@ fn condition(texts: &str, expected: Expect) {
         out.push_str(&format!("{text} => {outcome}\n"));
     }
     expected.assert_eq(&out);
+}
+
+#[test]
+fn a_loop_lends_its_items_by_place_and_an_inner_step_is_found_before_an_outer_one() {
+    let list = Arc::new(json!([{"name": "a"}, {"name": "b"}]));
+    let mut scope = scope();
+    scope.item = Some(Item::new(Arc::clone(&list), 1, 257));
+    scope
+        .steps
+        .insert(0, ("one".into(), Arc::new(json!("inner"))));
+    let template = Template::compile(&json!(
+        "{{ item.name }}{{ index }} {{ steps.one }} {{ item.nam | default('-') }}"
+    ))
+    .unwrap();
+    assert_eq!(template.evaluate(&scope).unwrap(), json!("b257 inner -"));
+    scope.item = Some(Item::new(list, 2, 2));
+    let error = Condition::compile("item.name == 'c'")
+        .unwrap()
+        .evaluate(&scope)
+        .unwrap_err();
+    assert_eq!(
+        show(&error),
+        "invalid_input/missing_field: `item` is missing (give it a value with `| default(…)`)"
+    );
 }
 
 #[test]

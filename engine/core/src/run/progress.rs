@@ -286,6 +286,7 @@ impl Run {
                     _ => None,
                 })
                 .collect(),
+            item: None,
             failed: self.progress.failed > 0,
         }
     }
