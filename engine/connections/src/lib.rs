@@ -7,6 +7,7 @@
 
 mod ask;
 mod callback;
+mod callback_address;
 mod config;
 mod connections;
 mod errors;

@@ -10,6 +10,7 @@ use actas_core::ids::WorkspaceId;
 use actas_store::{SecretRow, system};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
@@ -111,6 +112,17 @@ impl Vault {
         joined(&[FORMAT.as_bytes(), b"data-key", self.kek_id.as_bytes()])
     }
 
+    /// HMAC-SHA256 (RFC 2104) over what is told apart by its parts, under a key of its own for each purpose. That key is made of the
+    /// key-encryption key, so that nothing is stored and all processes agree without asking.
+    pub fn code(&self, purpose: &str, parts: &[&[u8]]) -> Code {
+        let key = Secret::new(
+            Code(keyed(self.key.reveal()))
+                .over(&[purpose.as_bytes()])
+                .finish(),
+        );
+        Code(keyed(key.reveal())).over(parts)
+    }
+
     /// Seals a secret for its place.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8]) -> SecretRow {
         let data_key = Secret::new(system::random::<32>());
@@ -181,6 +193,36 @@ impl Vault {
         }
         self.open(place, &row)
     }
+}
+
+/// A message authentication code that is about to be made or compared.
+pub struct Code(Hmac<Sha256>);
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code")
+    }
+}
+
+impl Code {
+    fn over(mut self, parts: &[&[u8]]) -> Self {
+        self.0.update(&joined(parts));
+        self
+    }
+
+    /// The code itself.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into_bytes().into()
+    }
+
+    /// Whether it is this one; takes as long for a wrong one as for the right one.
+    pub fn fits(self, given: &[u8]) -> bool {
+        self.0.verify_slice(given).is_ok()
+    }
+}
+
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of this code may have any length")
 }
 
 /// Nonce and ciphertext. A random nonce of 192 bits never comes twice (XChaCha20-Poly1305, draft-irtf-cfrg-xchacha).

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
 mod callback;
+mod callback_address;
 mod canaries;
 mod provider;
 mod refresh;
