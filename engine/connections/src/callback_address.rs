@@ -50,11 +50,9 @@ impl Connections {
         run: &RunId,
         step: &StepPath,
     ) -> Secret<String> {
-        let page = self.page(&["hooks", "callback", run.as_str()]);
-        // Brackets mean something else in an address, and many a program refuses them as they are.
-        let step_text = step.as_str().replace('[', "%5B").replace(']', "%5D");
+        let page = self.page(&["hooks", "callback", run.as_str(), &step.in_address()]);
         let token = self.callback_token(workspace, run, step);
-        Secret::new(format!("{page}/{step_text}?token={}", token.reveal()))
+        Secret::new(format!("{page}?token={}", token.reveal()))
     }
 }
 

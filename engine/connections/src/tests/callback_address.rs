@@ -3,7 +3,7 @@
 use super::*;
 
 fn path(text: &str) -> StepPath {
-    serde_json::from_value(serde_json::json!(text)).unwrap()
+    text.parse().unwrap()
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_callback_address_stands_under_our_own_origin_and_is_plain_enough_for_
         .callback_address(&bench.workspace, &run, &step);
     let origin = bench.connections.page(&[]).to_string();
     let expected = format!(
-        "{}/hooks/callback/{run}/lines%5B37%5D/ask?token={}",
+        "{}/hooks/callback/{run}/lines.37~ask?token={}",
         origin.trim_end_matches('/'),
         token.reveal()
     );
