@@ -1,9 +1,13 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
+mod runs;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use runs::{Answer, RunsCommand};
 
 /// Runs action flows as the person who runs them.
 #[derive(Debug, Parser)]
@@ -154,9 +158,9 @@ pub enum Command {
         /// The flow's name.
         flow: String,
     },
-    /// Show what waits for you: sign-ins, with links.
+    /// Show what waits for you: sign-ins, approvals and decisions, with links.
     Requests,
-    /// Runs: list, show, watch, cancel.
+    /// Runs: list, show, watch, cancel, retry, replay, approve, decide, callback.
     #[command(subcommand)]
     Runs(RunsCommand),
     /// Flows: list, show, versions, export, stop, start, allow, deny.
@@ -291,47 +295,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong.into()),
     };
     Ok(Duration::from_millis(number.saturating_mul(millis)))
-}
-
-/// `runs`
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// The latest runs of your own.
-    List {
-        /// Those of everybody; needs the privilege.
-        #[arg(long)]
-        all: bool,
-        /// Those of one person (login).
-        #[arg(long)]
-        person: Option<String>,
-        /// Only of this flow.
-        #[arg(long)]
-        flow: Option<String>,
-        /// Only in this state.
-        #[arg(long)]
-        state: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-    },
-    /// One run: its steps, attempts, times, and the account each acted as.
-    Show {
-        /// The run.
-        run: String,
-    },
-    /// Follow a run until it ends.
-    Watch {
-        /// The run.
-        run: String,
-        /// How it waits.
-        #[command(flatten)]
-        waiting: Waiting,
-    },
-    /// Stop a run: nothing new starts, what is under way finishes.
-    Cancel {
-        /// The run.
-        run: String,
-    },
 }
 
 /// `flows`
@@ -586,6 +549,9 @@ pub enum TokensCommand {
         /// How many days it lasts.
         #[arg(long, default_value_t = 90)]
         days: u32,
+        /// What it may do beside starting and watching runs: `approvals` lets it approve and decide in your name.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
     },
 }
 

@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, Global};
-use crate::commands::{audit, connections, flows, lists, local, people, run, serve};
+use crate::commands::{audit, connections, flows, lists, local, people, run, runs, serve};
 use crate::exit::{Done, Failed};
 use crate::output::{Output, clean, colour};
 use crate::session::Session;
@@ -96,8 +96,8 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Publish(args) => flows::publish(session, args, output).await,
         Command::Run(args) => run::run(session, args, output).await,
         Command::Accounts { flow } => lists::accounts(client, flow, output).await,
-        Command::Requests => lists::requests(client, output).await,
-        Command::Runs(command) => lists::runs(session, command, output).await,
+        Command::Requests => runs::requests(client, output).await,
+        Command::Runs(command) => runs::runs(session, command, output).await,
         Command::Flows(command) => flows::flows(client, command, output).await,
         Command::Connections(command) => connections::connections(client, command, output).await,
         Command::Apps(command) => lists::apps(client, command, output).await,

@@ -6,7 +6,7 @@ use actas_core::Time;
 use owo_colors::OwoColorize;
 use serde_json::Value;
 
-use crate::output::{cell, clean};
+use crate::output::{cell, clean, items, texts};
 
 /// The whole picture: a heading, the steps in their order, what a pause needs, and the end.
 pub fn run(document: &Value, colour: bool) -> String {
@@ -30,22 +30,76 @@ pub fn run(document: &Value, colour: bool) -> String {
     text.trim_end().to_owned()
 }
 
-/// The steps: as they began, then the one that is held up, then those to come.
+/// The steps as a tree: on each level as they began, then the one that is held up, then those to come; what is inside a step stands under it.
 fn in_order(document: &Value) -> Vec<(&String, &Value)> {
-    let mut steps: Vec<_> = document
+    let steps: Vec<_> = document
         .get("steps")
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
         .collect();
-    steps.sort_by_key(|(_, step)| {
-        let at = |key: &str| step.get(key).and_then(Value::as_str).and_then(Time::parse);
-        // Pure steps may begin and end within the same microsecond.
-        let began =
-            at("started_at").map_or((1, None, None), |began| (0, Some(began), at("finished_at")));
-        (began, cell(step, "state") == "pending")
-    });
-    steps
+    // Paths whose owner is not in the document would be lost in a tree: they stand at the top.
+    let mut inside: std::collections::BTreeMap<&str, Vec<(&String, &Value)>> =
+        std::collections::BTreeMap::new();
+    for (id, step) in steps {
+        let owner = owner(id).filter(|owner| document["steps"].get(owner).is_some());
+        inside
+            .entry(owner.unwrap_or_default())
+            .or_default()
+            .push((id, step));
+    }
+    for level in inside.values_mut() {
+        level.sort_by_key(|(id, step)| {
+            let at = |key: &str| step.get(key).and_then(Value::as_str).and_then(Time::parse);
+            // Pure steps may begin and end within the same microsecond.
+            let began = at("started_at")
+                .map_or((1, None, None), |began| (0, Some(began), at("finished_at")));
+            (item(id), began, cell(step, "state") == "pending")
+        });
+    }
+    let mut ordered = Vec::new();
+    let mut open: Vec<(&String, &Value)> = inside.remove("").unwrap_or_default();
+    open.reverse();
+    while let Some((id, step)) = open.pop() {
+        ordered.push((id, step));
+        let mut under = inside.remove(id.as_str()).unwrap_or_default();
+        under.reverse();
+        open.extend(under);
+    }
+    ordered
+}
+
+/// The step that a path stands in: `lines` of `lines[37]/add`, `old` of `old/on_error/keep`, `create` of `create/undo`.
+fn owner(path: &str) -> Option<&str> {
+    let (above, last) = path.rsplit_once('/')?;
+    let above = above.strip_suffix("/on_error").unwrap_or(above);
+    let above = match above.strip_suffix(']').and_then(|a| a.rsplit_once('[')) {
+        Some((above, _)) => above,
+        None => above,
+    };
+    (!last.is_empty()).then_some(above)
+}
+
+/// The number of the item or round that a path stands in; items stand in their order.
+fn item(path: &str) -> Option<u64> {
+    let (above, _) = path.rsplit_once('/')?;
+    let (_, number) = above.strip_suffix(']')?.rsplit_once('[')?;
+    number.parse().ok()
+}
+
+/// How a step is named under its owner, and how deep it stands.
+fn branch(id: &str) -> String {
+    let mut depth = 0;
+    let mut above = id;
+    while let Some(next) = owner(above) {
+        depth += 1;
+        above = next;
+    }
+    if depth == 0 {
+        return id.to_owned();
+    }
+    let own = owner(id).map_or(id, |owner| id[owner.len()..].trim_start_matches('/'));
+    format!("{}{own}", "  ".repeat(depth))
 }
 
 /// One step.
@@ -63,8 +117,11 @@ pub fn step_line(id: &str, step: &Value, colour: bool) -> String {
     let mut line = format!(
         "  {} {:<20} {:<32}",
         paint(mark, tone, colour),
-        id,
-        cell(step, "module")
+        branch(id),
+        match cell(step, "module").as_str() {
+            "-" => String::new(),
+            module => module.to_owned(),
+        }
     );
     if let Some(took) = took(step) {
         let _ = write!(line, " {took:>8}");
@@ -89,13 +146,21 @@ pub fn step_line(id: &str, step: &Value, colour: bool) -> String {
     line.trim_end().to_owned()
 }
 
-/// What a paused run needs, in words, with the link.
-pub fn pause(document: &Value, colour: bool) -> String {
-    let mut text = String::new();
-    let connections = document
-        .pointer("/paused/connections")
-        .and_then(Value::as_array);
-    for one in connections.into_iter().flatten() {
+/// One thing that a paused run asks of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Of whom: a login, or several with `role:NAME` among them.
+    pub of: String,
+    /// What about them, in words.
+    pub what: String,
+    /// Where they answer.
+    pub url: String,
+}
+
+/// What a paused run needs: sign-ins, approvals, decisions.
+pub fn asked(document: &Value) -> Vec<Asked> {
+    let paused = document.get("paused").unwrap_or(&Value::Null);
+    let sign_ins = items(paused, "connections").map(|one| {
         let why = match cell(one, "reason").as_str() {
             "missing" => "has no account connected yet",
             "expired" => "has an account whose access ran out",
@@ -106,13 +171,50 @@ pub fn pause(document: &Value, colour: bool) -> String {
             "declined" => "said no; changing one's mind is still possible",
             _ => "is needed",
         };
+        Asked {
+            of: cell(one, "person"),
+            what: format!("{why} at {}", cell(one, "app")),
+            url: cell(one, "url"),
+        }
+    });
+    let approvals = items(paused, "approvals").map(|one| Asked {
+        of: who(one),
+        what: match cell(one, "title").as_str() {
+            "-" => format!("has to decide {}", cell(one, "step")),
+            title => format!("has to decide: {title}"),
+        },
+        url: cell(one, "url"),
+    });
+    let decisions = items(paused, "decisions").map(|one| Asked {
+        of: who(one),
+        what: format!(
+            "has to say whether {} happened: {}",
+            cell(one, "step"),
+            cell(one, "error.message")
+        ),
+        url: cell(one, "url"),
+    });
+    sign_ins.chain(approvals).chain(decisions).collect()
+}
+
+fn who(one: &Value) -> String {
+    match texts(one, "who") {
+        none if none.is_empty() => "somebody".to_owned(),
+        some => some.join(" or "),
+    }
+}
+
+/// What a paused run needs, in words, with the links.
+pub fn pause(document: &Value, colour: bool) -> String {
+    let mut text = String::new();
+    for asked in asked(document) {
         let _ = writeln!(
             text,
-            "  {} {} {why} at {}\n      {}",
+            "  {} {} {}\n      {}",
             paint("paused:", "yellow", colour),
-            cell(one, "person"),
-            cell(one, "app"),
-            cell(one, "url")
+            asked.of,
+            asked.what,
+            asked.url
         );
     }
     text
@@ -212,6 +314,48 @@ mod tests {
               ‖ create               sandbox_crm.create_record         paused
               paused: ana has no account connected yet at sandbox_crm
                   http://localhost:8080/connect/si_1"#]]
+        .assert_eq(&run(&document, false));
+    }
+
+    #[test]
+    fn what_is_inside_a_step_stands_under_it() {
+        let step =
+            |state: &str, module: Value| json!({"state": state, "module": module, "attempts": 1});
+        let mut steps = serde_json::Map::new();
+        for (path, module) in [
+            ("approve", json!("core.approve")),
+            ("lines", Value::Null),
+            ("lines[0]/add", json!("sandbox_crm.create_record")),
+            ("lines[10]/add", json!("sandbox_crm.create_record")),
+            ("lines[2]/add", json!("sandbox_crm.create_record")),
+            ("old", json!("core.fail")),
+            ("old/on_error/keep", json!("core.set")),
+            ("route", Value::Null),
+            ("route/tell", json!("core.log")),
+        ] {
+            steps.insert(path.into(), step("succeeded", module));
+        }
+        steps["approve"] = json!({"state": "paused", "module": "core.approve", "attempts": 0});
+        let document = json!({
+            "run": "run_1", "flow": "win", "version": 3, "state": "paused", "invoker": "ana", "steps": steps,
+            "paused": {"for": "approval", "approvals": [{"step": "approve", "title": "Approve op_7", "who": ["ben", "role:admin"], "url": "http://localhost/approvals/rq_1"}],
+                       "decisions": [{"step": "lines[2]/add", "who": ["ana"], "error": {"message": "nobody knows"}, "url": "http://localhost/approvals/rq_2"}]}
+        });
+        expect![[r#"
+            win  run_1  version 3  as ana
+              ‖ approve              core.approve                      paused
+              ✓ lines
+              ✓   [0]/add            sandbox_crm.create_record
+              ✓   [2]/add            sandbox_crm.create_record
+              ✓   [10]/add           sandbox_crm.create_record
+              ✓ old                  core.fail
+              ✓   on_error/keep      core.set
+              ✓ route
+              ✓   tell               core.log
+              paused: ben or role:admin has to decide: Approve op_7
+                  http://localhost/approvals/rq_1
+              paused: ana has to say whether lines[2]/add happened: nobody knows
+                  http://localhost/approvals/rq_2"#]]
         .assert_eq(&run(&document, false));
     }
 }

@@ -1,109 +1,14 @@
-//! Runs, apps, settings, accounts, and what waits for me: lists and small acts on one thing.
+//! Apps, settings and accounts: lists and small acts on one thing.
 
 use std::fmt::Write;
-use std::io::{Read, stdin, stdout};
+use std::io::{Read, stdin};
 
 use serde_json::{Value, json};
 
-use crate::args::{AppsCommand, RunsCommand};
+use crate::args::AppsCommand;
 use crate::client::{Client, part};
-use crate::commands::run::see_through;
 use crate::exit::{Done, Failed};
-use crate::output::{Output, cell, clean, colour, items, moment, table, texts};
-use crate::session::Session;
-use crate::view;
-
-/// `runs …`.
-///
-/// # Errors
-/// What the server refused; `watch` as `run`.
-pub async fn runs(session: &Session, command: &RunsCommand, output: Output) -> Done {
-    let client = &session.client;
-    match command {
-        RunsCommand::List {
-            all,
-            person,
-            flow,
-            state,
-            limit,
-        } => {
-            let mut path = format!("/api/v1/runs?limit={limit}");
-            if *all {
-                path.push_str("&all=true");
-            }
-            for (key, value) in [("person", person), ("flow", flow), ("state", state)] {
-                if let Some(value) = value {
-                    let _ = write!(path, "&{key}={}", part(value));
-                }
-            }
-            let list = client.get(&path).await?;
-            output.data(&list, |list| {
-                let rows: Vec<_> = items(list, "runs")
-                    .map(|r| {
-                        vec![
-                            cell(r, "run"),
-                            cell(r, "flow"),
-                            cell(r, "state"),
-                            cell(r, "invoker"),
-                            cell(r, "entry"),
-                            moment(r, "created_at"),
-                        ]
-                    })
-                    .collect();
-                if rows.is_empty() {
-                    "no runs".into()
-                } else {
-                    table(&["run", "flow", "state", "as", "entry", "created"], &rows)
-                }
-            })
-        }
-        RunsCommand::Show { run } => {
-            let one = client.get(&format!("/api/v1/runs/{}", part(run))).await?;
-            output.data(&one, |one| view::run(one, colour(&stdout())))
-        }
-        RunsCommand::Watch { run, waiting } => {
-            let one = client.get(&format!("/api/v1/runs/{}", part(run))).await?;
-            see_through(session, one, waiting, output).await
-        }
-        RunsCommand::Cancel { run } => {
-            let done = client
-                .post(&format!("/api/v1/runs/{}/cancel", part(run)), &json!({}))
-                .await?;
-            output.say("cancelled: nothing new starts, what is under way finishes");
-            if output.json {
-                output.data(&done, Value::to_string)
-            } else {
-                Ok(())
-            }
-        }
-    }
-}
-
-/// `requests`: what is asked of me.
-///
-/// # Errors
-/// What the server refused.
-pub async fn requests(client: &Client, output: Output) -> Done {
-    let list = client.get("/api/v1/me/requests").await?;
-    output.data(&list, |list| {
-        let rows: Vec<_> = items(list, "requests")
-            .map(|r| {
-                vec![
-                    cell(r, "flow"),
-                    cell(r, "app"),
-                    cell(r, "reason"),
-                    moment(r, "until"),
-                    cell(r, "url"),
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            "nothing waits for you".into()
-        } else {
-            table(&["flow", "app", "why", "until", "open"], &rows)
-        }
-    })
-}
+use crate::output::{Output, cell, clean, items, table, texts};
 
 /// `accounts FLOW`.
 ///

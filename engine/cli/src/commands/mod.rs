@@ -7,4 +7,5 @@ pub mod lists;
 pub mod local;
 pub mod people;
 pub mod run;
+pub mod runs;
 pub mod serve;

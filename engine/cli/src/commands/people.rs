@@ -110,9 +110,12 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
 /// # Errors
 /// What the server refused.
 pub async fn tokens(client: &Client, command: &TokensCommand, output: Output) -> Done {
-    let TokensCommand::Add { name, days } = command;
+    let TokensCommand::Add { name, days, scopes } = command;
     let answer = client
-        .post("/api/v1/tokens", &json!({"name": name, "days": days}))
+        .post(
+            "/api/v1/tokens",
+            &json!({"name": name, "days": days, "scopes": scopes}),
+        )
         .await?;
     output.say("keep this token: it is shown once");
     output.data(&answer, |answer| cell(answer, "token"))

@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::view;
 
 /// How long the first answer may take: a run that ends at once needs no second request.
-const FIRST_WAIT: &str = "wait=1";
+pub const FIRST_WAIT: &str = "wait=1";
 
 /// `run FLOW|FILE`.
 ///
@@ -220,21 +220,19 @@ fn patience(waiting: &Waiting) -> Patience {
     }
 }
 
-/// Opens each link once in the person's browser, if there is a terminal and they did not say otherwise.
+/// Opens each link once in the person's browser, if there is a terminal and they did not say otherwise. What is asked of others alone is said,
+/// not opened.
 fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, output: Output) {
-    let connections = document
-        .pointer("/paused/connections")
-        .and_then(Value::as_array);
-    for one in connections.into_iter().flatten() {
-        let url = cell(one, "url");
-        if opened.contains(&url) {
+    for asked in view::asked(document) {
+        if opened.contains(&asked.url) {
             continue;
         }
-        opened.push(url.clone());
+        opened.push(asked.url.clone());
         if !output.is_live() {
-            output.say(&format!("paused: {} is needed: {url}", cell(one, "person")));
+            output.say(&format!("paused: {} is needed: {}", asked.of, asked.url));
         }
-        if !waiting.no_browser && output.is_live() && url.starts_with("http") {
+        let mine = asked.of == cell(document, "invoker");
+        if mine && !waiting.no_browser && output.is_live() && asked.url.starts_with("http") {
             let program = if cfg!(target_os = "macos") {
                 "open"
             } else {
@@ -242,7 +240,7 @@ fn open_links(document: &Value, waiting: &Waiting, opened: &mut Vec<String>, out
             };
             // No browser to open is no fault: the link stands there.
             let _ = std::process::Command::new(program)
-                .arg(&url)
+                .arg(&asked.url)
                 .stdout(std::process::Stdio::null())
                 .stderr(std::process::Stdio::null())
                 .spawn();
@@ -341,7 +339,7 @@ fn read_inputs(declared: &Value, given: &Inputs) -> Result<Value, Failed> {
 }
 
 /// A value as its type reads it. What does not fit stays text: the server says what is wrong with it.
-fn read_value(kind: Option<&Value>, text: &str) -> Value {
+pub fn read_value(kind: Option<&Value>, text: &str) -> Value {
     let takes = |name: &str| match kind {
         Some(Value::String(one)) => one == name,
         Some(Value::Array(several)) => several.iter().any(|one| one == name),
