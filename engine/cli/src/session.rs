@@ -22,7 +22,7 @@ use crate::args::Global;
 use crate::client::Client;
 use crate::commands::local::read;
 use crate::exit::Failed;
-use crate::output::{Output, cell, colour};
+use crate::output::{Output, cell, colour, texts};
 
 /// Where the pages are if nobody says otherwise. Fixed, because apps know us by the redirect URI that contains it.
 const PAGES: SocketAddr =
@@ -111,14 +111,16 @@ impl Session {
     pub async fn open_to_terminal(&self, document: &mut Value) {
         let Some(own) = &self.own else { return };
         let invoker = cell(document, "invoker");
-        let asked = document
-            .pointer_mut("/paused/connections")
-            .and_then(Value::as_array_mut);
-        for one in asked
-            .into_iter()
-            .flatten()
-            .filter(|one| cell(one, "person") == invoker)
-        {
+        let is_asked =
+            |one: &Value| cell(one, "person") == invoker || texts(one, "who").contains(&invoker);
+        let asked = ["connections", "approvals", "decisions"];
+        let mut lists = document.get_mut("paused").and_then(Value::as_object_mut);
+        let all = lists
+            .iter_mut()
+            .flat_map(|paused| paused.iter_mut())
+            .filter(|(key, _)| asked.contains(&key.as_str()))
+            .filter_map(|(_, list)| list.as_array_mut());
+        for one in all.flatten().filter(|one| is_asked(one)) {
             let address = cell(one, "url");
             let Ok(url) = url::Url::parse(&address) else {
                 continue;

@@ -111,12 +111,11 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
 /// What the server refused.
 pub async fn tokens(client: &Client, command: &TokensCommand, output: Output) -> Done {
     let TokensCommand::Add { name, days, scopes } = command;
-    let answer = client
-        .post(
-            "/api/v1/tokens",
-            &json!({"name": name, "days": days, "scopes": scopes}),
-        )
-        .await?;
+    let mut body = json!({"name": name, "days": days});
+    if !scopes.is_empty() {
+        body["scopes"] = json!(scopes);
+    }
+    let answer = client.post("/api/v1/tokens", &body).await?;
     output.say("keep this token: it is shown once");
     output.data(&answer, |answer| cell(answer, "token"))
 }
