@@ -1,6 +1,7 @@
 //! A run: the fold of its journal. [`Run::apply`] alone decides whether an event is legal, [`decide`] alone decides what happens next.
 
 pub mod approval;
+pub mod callbacks;
 pub mod decide;
 pub mod document;
 pub mod event;
