@@ -11,6 +11,7 @@ pub mod expr;
 pub mod flow;
 pub mod ids;
 pub mod run;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod time;
