@@ -96,6 +96,8 @@ id! {
     SignInId "si_";
     /// One row of a run's inbox.
     InboxId "inb_";
+    /// What stands in a webhook's address; made of bits that nobody can guess.
+    HookId "hk_";
     /// One question to people that a run waits for: an approval, a decision.
     RequestId "rq_";
     /// A process that performs steps, for as long as it lives.
@@ -168,8 +170,10 @@ name! {
     AppName "an app name: 1 to 63 of a-z, 0-9 and _, not beginning with a digit" snake;
     /// A module with its app, `sandbox_crm.create_record`.
     ModuleRef "a module: app and module joined by a point, such as `core.set`" module_ref;
-    /// The name of a shared connection or an app client.
+    /// The name of a shared connection, an app client or a named secret.
     Name "a name: 1 to 63 of a-z, 0-9 and -" kebab;
+    /// The name of a value of the workspace, `vars.NAME` in expressions.
+    VarName "a name: 1 to 63 of a-z, 0-9 and _, not beginning with a digit" snake;
 }
 
 impl ModuleRef {

@@ -103,6 +103,16 @@ impl<'a> Cells<'a> {
             .transpose()
     }
 
+    /// An id whose column may not be NULL although there may be none: then it is empty.
+    pub(crate) fn parsed_unless_empty<T: FromStr<Err: Display>>(
+        &mut self,
+    ) -> Result<Option<T>, ReadError> {
+        Some(self.text()?)
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse().map_err(|e| self.bad(e)))
+            .transpose()
+    }
+
     /// One of the words of an enumeration.
     pub(crate) fn word<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, ReadError> {
         let text = self.text()?;

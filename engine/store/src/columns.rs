@@ -28,9 +28,14 @@ columns! {
     grant_columns "user_id, flow_id, slot, connection_id, surface, granted_at FROM grants";
     sign_in_columns "id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, reason, connection_id, surface, rule, state, created_at, until_at FROM sign_ins";
     attempt_columns "state_hash, sign_in_id, reconnect_id, target, user_id, session_hash, client_id, sealed, created_at, expires_at, used_at FROM attempts";
-    run_columns "id, workspace_id, flow_id, version_id, level, invoker_id, entry, state, created_at, ended_at, due_at, epoch, owner, lease_until FROM runs";
+    run_columns "id, workspace_id, flow_id, version_id, level, invoker_id, parent_id, parent_step, retry_of, entry, state, created_at, ended_at, due_at, epoch, owner, lease_until FROM runs";
     journal_columns "j.run_id, j.seq, j.kind, j.v, j.written_at, COALESCE(b.body, j.body) FROM journal j LEFT JOIN blobs b ON b.workspace_id = j.workspace_id AND b.digest = j.body";
     inbox_columns "id, run_id, message, came_at FROM inbox";
+    request_columns "id, run_id, flow_id, step, kind, who, not_by, title, detail, state, created_at, until_at, decided_by, decided_at FROM requests";
+    callback_columns "run_id, step FROM callbacks_used";
+    var_columns "name, value, updated_by, updated_at FROM vars";
+    named_secret_columns "name, created_by, created_at, rotated_at FROM named_secrets";
+    trigger_columns "flow_id, workspace_id, version_id, kind, hook, spec, next_at, last_at FROM triggers";
     idempotency_columns "user_id, flow_id, idempotency_key, body_digest, run_id, expires_at FROM idempotency";
 }
 
@@ -101,7 +106,8 @@ read_as! {
     };
     RunRow "run" |c| Self {
         id: c.parsed()?, workspace: c.parsed()?, flow: c.parsed()?, version: c.parsed()?, level: c.small()?,
-        invoker: c.parsed()?, entry: c.text()?, state: c.text()?, created_at: c.time()?, ended_at: c.maybe_time()?,
+        invoker: c.parsed_unless_empty()?, parent: c.maybe_parsed()?.zip(c.maybe_parsed()?), retry_of: c.maybe_parsed()?,
+        entry: c.text()?, state: c.text()?, created_at: c.time()?, ended_at: c.maybe_time()?,
         due_at: c.maybe_time()?, epoch: c.int()?, owner: c.maybe_parsed()?, lease_until: c.maybe_time()?,
     };
     JournalRow "journal of run" |c| Self {
@@ -114,6 +120,19 @@ read_as! {
         },
     };
     InboxRow "message" |c| Self { id: c.parsed()?, run: c.parsed()?, message: c.json()?, at: c.time()? };
+    RequestRow "request" |c| Self {
+        id: c.parsed()?, run: c.parsed()?, flow: c.parsed()?, step: c.parsed()?, kind: c.word()?, who: c.json()?, not_by: c.maybe_parsed()?,
+        title: c.text()?, detail: c.text()?, state: c.word()?, created_at: c.time()?, until: c.time()?, decided_by: c.maybe_parsed()?,
+        decided_at: c.maybe_time()?,
+    };
+    VarRow "value" |c| Self { name: c.parsed()?, value: c.text()?, updated_by: c.parsed()?, updated_at: c.time()? };
+    NamedSecretRow "named secret" |c| Self {
+        name: c.parsed()?, created_by: c.parsed()?, created_at: c.time()?, rotated_at: c.maybe_time()?,
+    };
+    TriggerRow "trigger" |c| Self {
+        flow: c.parsed()?, workspace: c.parsed()?, version: c.parsed()?, kind: c.word()?, hook: c.maybe_parsed()?, spec: c.text()?,
+        next_at: c.maybe_time()?, last_at: c.maybe_time()?,
+    };
     IdempotencyRow "idempotency key" |c| Self {
         user: c.parsed()?, flow: c.parsed()?, key: c.text()?, body_digest: c.text()?, run: c.parsed()?, expires_at: c.time()?,
     };

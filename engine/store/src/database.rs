@@ -20,11 +20,17 @@ use crate::statement::Value;
 use crate::store::{ReadError, StoreError};
 
 /// The schema that this program reads and writes: the number of its last migration.
-pub(crate) const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 2;
 
 /// Applied in order, never changed once they are released.
-pub(crate) const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "first", include_str!("../migrations/0001_first.sql"))];
+pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (
+        2,
+        "language",
+        include_str!("../migrations/0002_language.sql"),
+    ),
+];
 
 /// How many connections read at once.
 const READERS: u32 = 8;

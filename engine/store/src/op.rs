@@ -3,7 +3,8 @@
 use actas_core::Time;
 use actas_core::audit;
 use actas_core::ids::{
-    ConnectionId, FlowId, InboxId, RunId, SignInId, SlotName, UserId, WorkerId, WorkspaceId,
+    ConnectionId, FlowId, InboxId, Name, RequestId, RunId, SignInId, SlotName, StepPath, UserId,
+    VarName, WorkerId, WorkspaceId,
 };
 
 use crate::rows::*;
@@ -225,9 +226,68 @@ pub enum Op {
         workspace: WorkspaceId,
         inbox: InboxRow,
     },
+    /// The same for one that may have ended: then nothing.
+    TellRun {
+        workspace: WorkspaceId,
+        inbox: InboxRow,
+    },
     /// Deletes an inbox row that became an event (or meant nothing); it must be there.
     TakeInbox {
         workspace: WorkspaceId,
         inbox: InboxId,
+    },
+
+    /// A new request, which must be open.
+    AddRequest {
+        workspace: WorkspaceId,
+        request: RequestRow,
+    },
+    /// Notes who answered a request: it must be open and its time not be over.
+    DecideRequest {
+        workspace: WorkspaceId,
+        request: RequestId,
+        by: UserId,
+        now: Time,
+    },
+    /// Closes what is open of a run, or of one of its steps.
+    CloseRequests {
+        workspace: WorkspaceId,
+        run: RunId,
+        step: Option<StepPath>,
+    },
+    /// Uses the callback of a step up; it must not have been used.
+    UseCallback {
+        workspace: WorkspaceId,
+        run: RunId,
+        step: StepPath,
+    },
+
+    /// Sets a value of the workspace.
+    PutVar { workspace: WorkspaceId, var: VarRow },
+    /// Removes one; it must be there.
+    DeleteVar {
+        workspace: WorkspaceId,
+        name: VarName,
+    },
+    /// A named secret, or when it was rotated if it is there already; what it holds goes beside it, with [`Op::PutSecret`].
+    PutNamedSecret {
+        workspace: WorkspaceId,
+        secret: NamedSecretRow,
+    },
+    /// Removes a named secret with what it holds; it must be there.
+    DeleteNamedSecret { workspace: WorkspaceId, name: Name },
+    /// What starts a flow by itself, in the place of what did.
+    PutTrigger(TriggerRow),
+    /// Nothing starts the flow by itself any more; fine if nothing did.
+    DropTrigger {
+        workspace: WorkspaceId,
+        flow: FlowId,
+    },
+    /// Takes one instant of a flow's schedule, which must be its next, so that no instant is taken twice; `next_at` is the one after it.
+    FireTrigger {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        slot: Time,
+        next_at: Option<Time>,
     },
 }

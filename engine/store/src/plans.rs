@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use crate::read::{audit, runs};
+use crate::read::{asked, audit, runs, triggers};
 use crate::{claim, database};
 
 /// The lines of a plan that read a whole table, but for lists made on the way and indexes of what is only ever few rows.
@@ -30,6 +30,8 @@ fn scans(text: &str) -> Vec<String> {
             "audit",
             "journal",
             "audit_personal",
+            "requests",
+            "triggers",
         ];
         let few = ["runs_ready", "runs_leased"];
         let of = line
@@ -54,6 +56,12 @@ fn no_hot_statement_reads_a_whole_table() {
             runs::LIST_OF_FLOW,
             runs::LIST_OF_INVOKER,
             runs::LIST_IN_STATE,
+            runs::CHILDREN,
+            runs::LIVING_CHILDREN,
+            asked::OPEN_REQUESTS,
+            asked::REQUESTS_OF_RUN,
+            triggers::DUE,
+            triggers::OF_HOOK,
         ])
         .chain([
             audit::LIST,
@@ -72,7 +80,9 @@ fn no_hot_statement_reads_a_whole_table() {
 fn lists_are_read_by_the_index_that_is_meant() {
     let index = |text: &str| {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(database::MIGRATIONS[0].2).unwrap();
+        for (_, _, migration) in database::MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
         let mut plan = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {text}"))
             .unwrap();
@@ -86,6 +96,12 @@ fn lists_are_read_by_the_index_that_is_meant() {
         (runs::LIST_OF_FLOW, "runs_flow"),
         (runs::LIST_OF_INVOKER, "runs_invoker"),
         (runs::LIST_IN_STATE, "runs_state"),
+        (runs::CHILDREN, "runs_parent"),
+        (runs::LIVING_CHILDREN, "runs_parent"),
+        (asked::OPEN_REQUESTS, "requests_open"),
+        (asked::REQUESTS_OF_RUN, "requests_run"),
+        (triggers::DUE, "triggers_due"),
+        (triggers::OF_HOOK, "triggers_hook"),
         (audit::LIST_OF_RUN, "audit_run"),
         (audit::LIST_OF_PERSON, "audit_actor"),
         (audit::LIST_OF_PERSON, "audit_person"),

@@ -2,11 +2,18 @@
 
 use actas_core::Time;
 use actas_core::ids::{
-    AppName, ClientId, ConnectionId, FlowId, FlowName, InboxId, Name, RunId, SignInId, SlotName,
-    UserId, VersionId, WorkerId, WorkspaceId,
+    AppName, ClientId, ConnectionId, FlowId, FlowName, InboxId, Name, RequestId, RunId, SignInId,
+    SlotName, StepPath, UserId, VersionId, WorkerId, WorkspaceId,
 };
-use actas_core::run::{AskReason, ConnectionKind, Rule};
+use actas_core::run::{AskReason, ConnectionKind, Person, Rule};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+mod asked;
+mod triggers;
+
+pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
+pub use triggers::{TriggerKind, TriggerRow};
 
 /// A person of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -417,11 +424,15 @@ pub struct RunRow {
     pub version: VersionId,
     /// The meaning it runs under.
     pub level: u32,
-    /// The person it acts for.
-    pub invoker: UserId,
+    /// The person it acts for; none: a schedule or a webhook started it.
+    pub invoker: Option<UserId>,
+    /// The run that made it, and the step that waits for it.
+    pub parent: Option<(RunId, StepPath)>,
+    /// The run that it repeats with what that one had done.
+    pub retry_of: Option<RunId>,
     /// The way it came in.
     pub entry: String,
-    /// `running waiting paused succeeded failed cancelled`.
+    /// `running waiting paused queued succeeded failed cancelled`. One that is `queued` is not there for the taking until its state is another.
     pub state: String,
     /// When it was created.
     pub created_at: Time,
@@ -485,6 +496,49 @@ pub enum InboxMessage {
     Cancel {
         /// Who.
         by: UserId,
+    },
+    /// An approval was decided.
+    Decided {
+        /// The step that waits for it.
+        step: StepPath,
+        /// What they were asked.
+        request: RequestId,
+        /// How.
+        decision: Value,
+    },
+    /// Somebody said what became of a step that may or may not have had its effect.
+    Answered {
+        /// The step.
+        step: StepPath,
+        /// What they were asked.
+        request: RequestId,
+        /// What they said.
+        answer: Value,
+        /// Who.
+        by: Person,
+    },
+    /// The callback that a step waits for came.
+    CalledBack {
+        /// The step.
+        step: StepPath,
+        /// With what.
+        payload: Value,
+    },
+    /// A run that a step made has ended.
+    ChildEnded {
+        /// The step.
+        step: StepPath,
+        /// Its run.
+        child: RunId,
+    },
+    /// A run that a step made began to need a person, or no longer needs one.
+    ChildPaused {
+        /// The step.
+        step: StepPath,
+        /// Its run.
+        child: RunId,
+        /// What it is paused for, as its document shows it; null: nothing any more.
+        paused: Value,
     },
 }
 

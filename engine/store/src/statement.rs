@@ -4,8 +4,8 @@
 
 use actas_core::Time;
 use actas_core::ids::{
-    AppName, ClientId, ConnectionId, FlowId, FlowName, InboxId, Name, RunId, SignInId, SlotName,
-    UserId, VersionId, WorkerId, WorkspaceId,
+    AppName, ClientId, ConnectionId, FlowId, FlowName, HookId, InboxId, Name, RequestId, RunId,
+    SignInId, SlotName, StepPath, UserId, VarName, VersionId, WorkerId, WorkspaceId,
 };
 use serde::Serialize;
 
@@ -109,12 +109,16 @@ texts!(
     ConnectionId,
     FlowId,
     FlowName,
+    HookId,
     InboxId,
     Name,
+    RequestId,
     RunId,
     SignInId,
     SlotName,
+    StepPath,
     UserId,
+    VarName,
     VersionId,
     WorkerId,
     WorkspaceId

@@ -51,7 +51,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-const KINDS: u8 = 39;
+const KINDS: u8 = 51;
 
 async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
@@ -239,7 +239,7 @@ async fn op(dice: &mut Dice, model: &Store) -> Op {
         24 => Op::PutSecret {
             workspace,
             secret: SecretRow {
-                owner: dice.id(ConnectionId::from_bits).to_string(),
+                owner: owner(dice),
                 field: dice.word(),
                 version: i64::from(dice.roll(3)),
                 kek_id: "kek".to_owned(),
@@ -249,7 +249,7 @@ async fn op(dice: &mut Dice, model: &Store) -> Op {
         },
         25 => Op::DropSecrets {
             workspace,
-            owner: dice.id(ConnectionId::from_bits).to_string(),
+            owner: owner(dice),
         },
         26 => Op::PutGrant {
             workspace,
@@ -340,24 +340,160 @@ async fn op(dice: &mut Dice, model: &Store) -> Op {
         },
         36 => Op::PutInbox {
             workspace,
-            inbox: InboxRow {
-                id: InboxId::from_bits(u128::from(dice.roll(6))),
-                run: dice.run(other),
-                message: InboxMessage::SignedIn {
-                    slot: dice.word().parse().unwrap(),
-                },
-                at: dice.time(),
-            },
+            inbox: inbox(dice, other),
         },
         37 => Op::SetPassword {
             workspace,
             user: dice.id(UserId::from_bits),
             password_hash: dice.word(),
         },
+        38 => Op::TellRun {
+            workspace,
+            inbox: inbox(dice, other),
+        },
+        39 => Op::AddRequest {
+            workspace,
+            request: RequestRow {
+                id: dice.id(RequestId::from_bits),
+                run: dice.run(other),
+                flow: dice.id(FlowId::from_bits),
+                step: step(dice),
+                kind: if dice.coin() {
+                    RequestKind::Approval
+                } else {
+                    RequestKind::Decision
+                },
+                who: vec![dice.word(), "role:admin".to_owned()],
+                not_by: dice.coin().then(|| dice.id(UserId::from_bits)),
+                title: dice.word(),
+                detail: "{}".to_owned(),
+                state: if dice.roll(8) == 0 {
+                    RequestState::Closed
+                } else {
+                    RequestState::Open
+                },
+                created_at: Time(1),
+                until: dice.time(),
+                decided_by: None,
+                decided_at: None,
+            },
+        },
+        40 => Op::DecideRequest {
+            workspace,
+            request: dice.id(RequestId::from_bits),
+            by: dice.id(UserId::from_bits),
+            now: dice.time(),
+        },
+        41 => Op::CloseRequests {
+            workspace,
+            run: dice.run(other),
+            step: dice.coin().then(|| step(dice)),
+        },
+        42 => Op::UseCallback {
+            workspace,
+            run: dice.run(other),
+            step: step(dice),
+        },
+        43 => Op::PutVar {
+            workspace,
+            var: VarRow {
+                name: dice.word().parse().unwrap(),
+                value: format!("\"{}\"", dice.word()),
+                updated_by: dice.id(UserId::from_bits),
+                updated_at: dice.time(),
+            },
+        },
+        44 => Op::DeleteVar {
+            workspace,
+            name: dice.word().parse().unwrap(),
+        },
+        45 => Op::PutNamedSecret {
+            workspace,
+            secret: NamedSecretRow {
+                name: dice.word().parse().unwrap(),
+                created_by: dice.id(UserId::from_bits),
+                created_at: dice.time(),
+                rotated_at: dice.coin().then(|| dice.time()),
+            },
+        },
+        46 => Op::DeleteNamedSecret {
+            workspace,
+            name: dice.word().parse().unwrap(),
+        },
+        47 => Op::PutTrigger(TriggerRow {
+            flow: dice.id(FlowId::from_bits),
+            workspace,
+            version: dice.id(VersionId::from_bits),
+            kind: if dice.coin() {
+                TriggerKind::Schedule
+            } else {
+                TriggerKind::Webhook
+            },
+            hook: dice.coin().then(|| dice.id(HookId::from_bits)),
+            spec: dice.word(),
+            next_at: dice.coin().then(|| dice.time()),
+            last_at: dice.coin().then(|| dice.time()),
+        }),
+        48 => Op::DropTrigger {
+            workspace,
+            flow: dice.id(FlowId::from_bits),
+        },
+        49 => {
+            let flow = dice.id(FlowId::from_bits);
+            // Mostly the instant that stands there.
+            let known = reader.trigger(&flow).await.unwrap();
+            let due = known
+                .and_then(|row| row.next_at)
+                .filter(|_| dice.roll(4) > 0);
+            Op::FireTrigger {
+                workspace,
+                flow,
+                slot: due.unwrap_or_else(|| dice.time()),
+                next_at: dice.coin().then(|| dice.time()),
+            }
+        }
         _ => Op::TakeInbox {
             workspace,
             inbox: InboxId::from_bits(u128::from(dice.roll(6))),
         },
+    }
+}
+
+fn owner(dice: &mut Dice) -> String {
+    if dice.coin() {
+        NamedSecretRow::owner(&dice.word().parse().unwrap())
+    } else {
+        dice.id(ConnectionId::from_bits).to_string()
+    }
+}
+
+fn step(dice: &mut Dice) -> StepPath {
+    ["one", "two", "lines[37]/add"][usize::from(dice.roll(3))]
+        .parse()
+        .unwrap()
+}
+
+fn inbox(dice: &mut Dice, other: bool) -> InboxRow {
+    let id = InboxId::from_bits(u128::from(dice.roll(6)));
+    let run = dice.run(other);
+    let message = match dice.roll(3) {
+        0 => InboxMessage::SignedIn {
+            slot: dice.word().parse().unwrap(),
+        },
+        1 => InboxMessage::CalledBack {
+            step: step(dice),
+            payload: serde_json::json!({"word": dice.word()}),
+        },
+        _ => InboxMessage::ChildEnded {
+            step: step(dice),
+            child: dice.run(other),
+        },
+    };
+    InboxRow {
+        id,
+        run,
+        message,
+        at: dice.time(),
     }
 }
 
@@ -385,7 +521,9 @@ fn add_run(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Op {
         id: dice.run(other),
         flow: dice.id(FlowId::from_bits),
         version: dice.id(VersionId::from_bits),
-        invoker: dice.id(UserId::from_bits),
+        invoker: dice.coin().then(|| dice.id(UserId::from_bits)),
+        parent: dice.coin().then(|| (dice.run(other), step(dice))),
+        retry_of: dice.coin().then(|| dice.run(other)),
         level: u32::from(dice.roll(2)) + 1,
         state: state.to_owned(),
         created_at: dice.time(),
@@ -393,7 +531,7 @@ fn add_run(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Op {
         ..support::run(&workspace, &worker)
     };
     let kept = IdempotencyRow {
-        user: run.invoker.clone(),
+        user: dice.id(UserId::from_bits),
         flow: run.flow.clone(),
         key: "key".to_owned(),
         body_digest: dice.word(),
@@ -461,6 +599,12 @@ async fn reads(store: &Store) -> Vec<String> {
     macro_rules! read {
         ($($call:expr),* $(,)?) => {$( all.push(format!("{} {:?}", stringify!($call), $call.await.unwrap())); )*};
     }
+    for n in 1..4 {
+        read!(
+            store.due_triggers(Time(10 * n), 2),
+            store.trigger_of_hook(&HookId::from_bits(u128::try_from(n).unwrap()))
+        );
+    }
     for ws in 0..2 {
         let r = store.reader(&WorkspaceId::from_bits(ws));
         read!(
@@ -469,6 +613,7 @@ async fn reads(store: &Store) -> Vec<String> {
             r.clients(None),
             r.shared_connections()
         );
+        read!(r.vars(), r.named_secrets(), r.triggers());
         read!(
             r.personal_connections(None),
             r.clients(Some(&"crm".parse().unwrap()))
@@ -485,6 +630,8 @@ async fn reads(store: &Store) -> Vec<String> {
                 r.shared_connection(&name)
             );
             read!(r.secret(ConnectionId::from_bits(1).as_str(), word));
+            read!(r.var(&word.parse().unwrap()), r.named_secret(&name));
+            read!(r.secret(&NamedSecretRow::owner(&name), word));
             read!(r.grant(&UserId::from_bits(1), &FlowId::from_bits(1), &slot));
             read!(store.session(word, Time(10)), store.token(word, Time(10)));
             read!(store.login_link(word, Time(10)));
@@ -520,9 +667,35 @@ async fn reads(store: &Store) -> Vec<String> {
             read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
             read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
             read!(r.journal(&run), store.inbox(r.workspace(), &run));
+            for children in [r.children(&run).await, r.living_children(&run).await] {
+                // Not the leases: they differ by the clocks.
+                let ids = children.unwrap().into_iter().map(|run| run.id);
+                all.push(format!("children {:?}", ids.collect::<Vec<_>>()));
+            }
+            read!(
+                r.request(&RequestId::from_bits(n)),
+                r.requests_of_run(&run),
+                r.trigger(&flow)
+            );
+            for path in ["one", "two", "lines[37]/add"] {
+                read!(r.callback_used(&run, &path.parse().unwrap()));
+            }
+            let mut cursor = None;
+            loop {
+                let page = r.open_requests(1, cursor.as_deref()).await.unwrap();
+                all.push(format!("{:?}", page.items));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
             read!(r.idempotency(&user, &flow, "key", Time(5)));
             for filter in [
                 RunFilter::default(),
+                RunFilter {
+                    children: true,
+                    ..RunFilter::default()
+                },
                 RunFilter {
                     flow: Some(flow.clone()),
                     ..RunFilter::default()
@@ -607,7 +780,7 @@ fn the_model_and_both_databases_answer_alike() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let done = std::cell::RefCell::new(BTreeSet::new());
     let config = Config {
-        cases: 6,
+        cases: 8,
         max_shrink_iters: 20,
         failure_persistence: None,
         ..Config::default()

@@ -344,7 +344,7 @@ async fn runs_are_listed_page_by_page_newest_first() {
             ),
             (
                 RunFilter {
-                    invoker: Some(rows[4].invoker.clone()),
+                    invoker: rows[4].invoker.clone(),
                     ..RunFilter::default()
                 },
                 vec![rows[4].clone()],

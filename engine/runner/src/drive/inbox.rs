@@ -49,6 +49,12 @@ impl Drive {
                     }
                 }
                 InboxMessage::Cancel { by } => self.take(Event::CancelAsked { by, at })?,
+                // No step of this run waits for any of them.
+                InboxMessage::Decided { .. }
+                | InboxMessage::Answered { .. }
+                | InboxMessage::CalledBack { .. }
+                | InboxMessage::ChildEnded { .. }
+                | InboxMessage::ChildPaused { .. } => {}
             }
             self.ops.push(Op::TakeInbox {
                 workspace: self.workspace.clone(),

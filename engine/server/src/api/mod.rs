@@ -67,7 +67,7 @@ pub async fn run_of(cx: &Context, call: &Call) -> Result<RunRow, Problem> {
 
 /// Whether a run is the caller's own, or they may see the runs of others.
 pub fn may_see(cx: &Context, run: &RunRow) -> bool {
-    run.invoker == cx.user.id || cx.may(Privilege::RunsView)
+    run.invoker.as_ref() == Some(&cx.user.id) || cx.may(Privilege::RunsView)
 }
 
 /// How many items a list gives.

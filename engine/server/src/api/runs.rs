@@ -99,7 +99,10 @@ pub async fn list(cx: Context, call: Call) -> Answer {
             "run": row.id,
             "flow": names.get(&row.flow),
             "state": row.state,
-            "invoker": cx.login_of(&row.invoker).await?,
+            "invoker": match &row.invoker {
+                Some(invoker) => Some(cx.login_of(invoker).await?),
+                None => None,
+            },
             "entry": row.entry,
             "created_at": row.created_at,
             "finished_at": row.ended_at,
@@ -156,7 +159,7 @@ pub async fn cancel(cx: Context, call: Call) -> Answer {
 /// # Errors
 /// 403, or 409 if it has ended.
 pub async fn ask_to_cancel(cx: &Context, row: &actas_store::RunRow) -> Result<(), Problem> {
-    if row.invoker != cx.user.id {
+    if row.invoker.as_ref() != Some(&cx.user.id) {
         cx.needs(Privilege::RunsCancel)?;
     }
     cx.app

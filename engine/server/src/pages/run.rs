@@ -119,7 +119,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
     let row = run_of(&cx, &call).await?;
     let run = start::load(&cx, &row.id).await?;
     let document = start::view(&cx, &run).0;
-    let own = row.invoker == cx.user.id;
+    let own = row.invoker.as_ref() == Some(&cx.user.id);
     let state = text(&document["state"]);
     let over = matches!(state.as_str(), "succeeded" | "failed" | "cancelled");
     let waits = document["paused"]["connections"]

@@ -1,6 +1,7 @@
 //! The store's operations once more, in memory and without SQL: deterministic, for simulations, and what the real ones are compared with.
 //! Compiled for tests only. Must not be quick at the price of being clear.
 
+mod asked;
 mod ops;
 mod snapshot;
 
@@ -47,6 +48,11 @@ pub(crate) struct Tables {
     pub journal: Table<(RunId, i64), JournalRow>,
     pub inbox: Table<InboxId, InboxRow>,
     pub idempotency: Table<(UserId, FlowId, String), IdempotencyRow>,
+    pub requests: Table<RequestId, RequestRow>,
+    pub callbacks_used: Table<(RunId, StepPath), ()>,
+    pub vars: Table<VarName, VarRow>,
+    pub named_secrets: Table<Name, NamedSecretRow>,
+    pub triggers: Table<FlowId, TriggerRow>,
     pub audit: Table<u64, AuditEntry>,
     pub heads: Heads,
     salts: u128,
@@ -113,8 +119,8 @@ impl Model {
     pub(crate) fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
         let mut tables = self.tables();
         let mut after = tables.clone();
+        commit.ops.iter().try_for_each(write::check)?;
         for op in &commit.ops {
-            write::check(op)?;
             after.apply(op).map_err(|why| CommitError::Conflict {
                 op: op.name(),
                 why: why.to_owned(),

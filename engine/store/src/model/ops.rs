@@ -9,9 +9,9 @@ use crate::model::Tables;
 use crate::op::Op;
 use crate::rows::*;
 
-type Done = Result<(), &'static str>;
+pub(super) type Done = Result<(), &'static str>;
 
-fn add<K: Ord, V>(entry: Entry<'_, K, V>, row: V) -> Done {
+pub(super) fn add<K: Ord, V>(entry: Entry<'_, K, V>, row: V) -> Done {
     match entry {
         Entry::Vacant(free) => {
             free.insert(row);
@@ -21,7 +21,7 @@ fn add<K: Ord, V>(entry: Entry<'_, K, V>, row: V) -> Done {
     }
 }
 
-fn demand(holds: bool, why: &'static str) -> Done {
+pub(super) fn demand(holds: bool, why: &'static str) -> Done {
     if holds { Ok(()) } else { Err(why) }
 }
 
@@ -110,7 +110,19 @@ impl Tables {
             | Op::Append { .. }
             | Op::Release { .. }
             | Op::PutInbox { .. }
+            | Op::TellRun { .. }
             | Op::TakeInbox { .. } => self.apply_to_runs(op),
+            Op::AddRequest { .. }
+            | Op::DecideRequest { .. }
+            | Op::CloseRequests { .. }
+            | Op::UseCallback { .. }
+            | Op::PutVar { .. }
+            | Op::DeleteVar { .. }
+            | Op::PutNamedSecret { .. }
+            | Op::DeleteNamedSecret { .. }
+            | Op::PutTrigger(_)
+            | Op::DropTrigger { .. }
+            | Op::FireTrigger { .. } => self.apply_to_asked(op),
             _ => self.apply_to_connections(op),
         }
     }
@@ -438,6 +450,14 @@ impl Tables {
                 let key = (workspace.clone(), inbox.id.clone());
                 add(self.inbox.entry(key), inbox.clone())
             }
+            Op::TellRun { workspace, inbox } => {
+                let run = self.runs.get(&(workspace.clone(), inbox.run.clone()));
+                if run.is_some_and(|run| run.ended_at.is_none()) {
+                    let key = (workspace.clone(), inbox.id.clone());
+                    self.inbox.entry(key).or_insert_with(|| inbox.clone());
+                }
+                Ok(())
+            }
             Op::TakeInbox { workspace, inbox } => self
                 .inbox
                 .remove(&(workspace.clone(), inbox.clone()))
@@ -462,7 +482,7 @@ impl Tables {
             .ok_or("no such connection")
     }
 
-    fn drop_secrets(&mut self, workspace: &WorkspaceId, owner: &str) {
+    pub(super) fn drop_secrets(&mut self, workspace: &WorkspaceId, owner: &str) {
         self.secrets
             .retain(|(ws, _), row| !(ws == workspace && row.owner == owner));
     }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use actas_core::Time;
 use actas_core::audit;
+use actas_core::ids::RunId;
 
 use crate::cells::FromRow;
 use crate::chain::{AuditEntry, entry_columns};
@@ -83,7 +84,14 @@ impl Store {
             journal journal_columns JournalRow;
             inbox inbox_columns InboxRow;
             idempotency idempotency_columns IdempotencyRow;
+            requests request_columns RequestRow;
+            vars var_columns VarRow;
+            named_secrets named_secret_columns NamedSecretRow;
+            triggers trigger_columns TriggerRow;
         );
+        let used: Vec<(RunId, String)> =
+            read(database, concat!("SELECT ", callback_columns!())).await?;
+        put(&mut all, used, "callbacks_used");
         let runs: Vec<RunRow> = read(database, concat!("SELECT ", run_columns!())).await?;
         put(&mut all, runs.into_iter().map(held), "runs");
         let entries: Vec<AuditEntry> = read(database, concat!("SELECT ", entry_columns!())).await?;
@@ -99,8 +107,13 @@ impl Tables {
         let mut all = Snapshot::new();
         of_model!(all, self,
             users sessions login_links tokens flows drafts build_values versions manifests clients connections secrets grants
-            sign_ins attempts journal inbox idempotency
+            sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
         );
+        let used = self
+            .callbacks_used
+            .keys()
+            .map(|(_, (run, step))| (run, step.to_string()));
+        put(&mut all, used, "callbacks_used");
         put(&mut all, self.runs.values().cloned().map(held), "runs");
         put(&mut all, self.audit.values().map(plain), "audit");
         let workspaces = self.workspaces.iter().map(|(id, (name, _))| (id, name));

@@ -1,11 +1,13 @@
 //! What can be read. A [`Reader`] is opened for one workspace; a raw id of another one finds nothing.
 
+pub(crate) mod asked;
 pub(crate) mod audit;
 mod connections;
 mod flows;
 mod overlooked;
 mod people;
 pub(crate) mod runs;
+pub(crate) mod triggers;
 
 use actas_core::Time;
 use actas_core::ids::{ConnectionId, FlowId, RunId, UserId, WorkspaceId};
@@ -41,6 +43,8 @@ pub struct RunFilter {
     pub state: Option<String>,
     /// Only of this person.
     pub invoker: Option<UserId>,
+    /// Also those that other runs made.
+    pub children: bool,
 }
 
 /// Which audit records a list shows.

@@ -17,7 +17,7 @@ macro_rules! list {
         select!(
             run_columns,
             "workspace_id = $1 AND id < $2 AND ($3 IS NULL OR flow_id = $3) AND ($4 IS NULL OR state = $4) \
-             AND ($5 IS NULL OR invoker_id = $5)",
+             AND ($5 IS NULL OR invoker_id = $5) AND ($7 OR parent_id IS NULL)",
             $narrow,
             " ORDER BY id DESC LIMIT $6"
         )
@@ -31,12 +31,26 @@ pub(crate) const LIST_OF_INVOKER: &str = list!(" AND invoker_id = $5");
 pub(crate) const LIST_IN_STATE: &str =
     list!(" AND state = $4 AND state NOT IN ('succeeded', 'running')");
 
+pub(crate) const CHILDREN: &str = select!(
+    run_columns,
+    "workspace_id = $1 AND parent_id = $2 ORDER BY id"
+);
+pub(crate) const LIVING_CHILDREN: &str = select!(
+    run_columns,
+    "workspace_id = $1 AND parent_id = $2 AND ended_at IS NULL ORDER BY id"
+);
+
 /// Sorts behind every id, whatever the collation.
 const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";
 
 /// Where the next page begins.
 fn place(run: &RunRow) -> String {
     run.id.as_str().trim_start_matches(RunId::PREFIX).to_owned()
+}
+
+#[cfg(any(test, feature = "model"))]
+fn is_child(row: &RunRow, of: &RunId) -> bool {
+    row.parent.as_ref().is_some_and(|(parent, _)| parent == of)
 }
 
 impl Reader {
@@ -69,6 +83,26 @@ impl Reader {
         .await
     }
 
+    /// The runs that a run made, oldest first.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn children(&self, run: &RunId) -> Read<Vec<RunRow>> {
+        model!(self, |t, ws| all(&t.runs, ws, |row| is_child(row, run)));
+        self.all(CHILDREN, params![&self.workspace, run]).await
+    }
+
+    /// Those of them that have not ended.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn living_children(&self, run: &RunId) -> Read<Vec<RunRow>> {
+        model!(self, |t, ws| all(&t.runs, ws, |row| is_child(row, run)
+            && row.ended_at.is_none()));
+        self.all(LIVING_CHILDREN, params![&self.workspace, run])
+            .await
+    }
+
     /// Runs, newest first.
     ///
     /// # Errors
@@ -97,7 +131,8 @@ impl Reader {
                     && filter
                         .invoker
                         .as_ref()
-                        .is_none_or(|user| row.invoker == *user)
+                        .is_none_or(|user| row.invoker.as_ref() == Some(user))
+                    && (filter.children || row.parent.is_none())
             };
             let mut rows = sorted(all(&t.runs, ws, wanted), |row| {
                 std::cmp::Reverse(row.id.clone())
@@ -121,7 +156,8 @@ impl Reader {
             &filter.flow,
             &filter.state,
             &filter.invoker,
-            i64::from(limit) + 1
+            i64::from(limit) + 1,
+            filter.children
         ];
         let runs: Vec<RunRow> = self.all(text, params).await?;
         Ok(page(runs, limit, place))

@@ -1,9 +1,11 @@
 //! From operations to statements. Pure: what an operation means is said here, once, for both databases.
 
+mod asked;
 mod connections;
 mod flows;
 mod people;
 mod runs;
+mod triggers;
 
 pub(crate) use runs::DIGEST;
 
@@ -12,6 +14,7 @@ use actas_core::audit;
 use actas_core::ids::{RunId, WorkspaceId};
 
 use crate::op::{Commit, Op};
+use crate::rows::RequestState;
 use crate::statement::{Statement, Value};
 use crate::store::CommitError;
 
@@ -87,6 +90,12 @@ impl Prepared {
 /// What holds whatever is stored: the one place for it, shared with the model.
 pub(crate) fn check(op: &Op) -> Result<(), CommitError> {
     let (state, ended) = match op {
+        Op::AddRequest { request, .. } if request.state != RequestState::Open => {
+            return Err(CommitError::Conflict {
+                op: op.name(),
+                why: "a new request is open".to_owned(),
+            });
+        }
         Op::AddRun { run, .. } => (&run.state, run.ended_at.is_some()),
         Op::Append {
             state, ended_at, ..
@@ -191,7 +200,19 @@ impl Op {
             Self::Append { .. } => "append",
             Self::Release { .. } => "release",
             Self::PutInbox { .. } => "put_inbox",
+            Self::TellRun { .. } => "tell_run",
             Self::TakeInbox { .. } => "take_inbox",
+            Self::AddRequest { .. } => "add_request",
+            Self::DecideRequest { .. } => "decide_request",
+            Self::CloseRequests { .. } => "close_requests",
+            Self::UseCallback { .. } => "use_callback",
+            Self::PutVar { .. } => "put_var",
+            Self::DeleteVar { .. } => "delete_var",
+            Self::PutNamedSecret { .. } => "put_named_secret",
+            Self::DeleteNamedSecret { .. } => "delete_named_secret",
+            Self::PutTrigger(_) => "put_trigger",
+            Self::DropTrigger { .. } => "drop_trigger",
+            Self::FireTrigger { .. } => "fire_trigger",
         }
     }
 
@@ -308,7 +329,41 @@ impl Op {
                 epoch,
             } => runs::release(workspace, run, *epoch),
             Self::PutInbox { workspace, inbox } => runs::put_inbox(workspace, inbox),
+            Self::TellRun { workspace, inbox } => runs::tell_run(workspace, inbox),
             Self::TakeInbox { workspace, inbox } => runs::take_inbox(workspace, inbox),
+            Self::AddRequest { workspace, request } => asked::add_request(workspace, request),
+            Self::DecideRequest {
+                workspace,
+                request,
+                by,
+                now,
+            } => asked::decide_request(workspace, request, by, *now),
+            Self::CloseRequests {
+                workspace,
+                run,
+                step,
+            } => asked::close_requests(workspace, run, step.as_ref()),
+            Self::UseCallback {
+                workspace,
+                run,
+                step,
+            } => asked::use_callback(workspace, run, step),
+            Self::PutVar { workspace, var } => asked::put_var(workspace, var),
+            Self::DeleteVar { workspace, name } => asked::delete_var(workspace, name),
+            Self::PutNamedSecret { workspace, secret } => {
+                asked::put_named_secret(workspace, secret)
+            }
+            Self::DeleteNamedSecret { workspace, name } => {
+                asked::delete_named_secret(workspace, name)
+            }
+            Self::PutTrigger(trigger) => triggers::put_trigger(trigger),
+            Self::DropTrigger { workspace, flow } => triggers::drop_trigger(workspace, flow),
+            Self::FireTrigger {
+                workspace,
+                flow,
+                slot,
+                next_at,
+            } => triggers::fire_trigger(workspace, flow, *slot, *next_at),
         }
     }
 
@@ -321,7 +376,13 @@ impl Op {
                 | Self::Append { .. }
                 | Self::Release { .. }
                 | Self::PutInbox { .. }
+                | Self::TellRun { .. }
                 | Self::TakeInbox { .. }
+                | Self::AddRequest { .. }
+                | Self::DecideRequest { .. }
+                | Self::CloseRequests { .. }
+                | Self::UseCallback { .. }
+                | Self::FireTrigger { .. }
                 | Self::AddSignIn { .. }
                 | Self::MoveSignIn { .. }
                 | Self::CloseSignIns { .. }
@@ -334,7 +395,9 @@ impl Op {
 
     pub(crate) fn news(&self) -> Option<News> {
         match self {
-            Self::PutInbox { inbox, .. } => Some(News::Inbox(inbox.run.clone())),
+            Self::PutInbox { inbox, .. } | Self::TellRun { inbox, .. } => {
+                Some(News::Inbox(inbox.run.clone()))
+            }
             Self::Release { .. } => Some(News::Claimable),
             Self::Append { release, state, .. } if *release && state == "running" => {
                 Some(News::Claimable)
@@ -362,7 +425,9 @@ mod tests {
             flow: FlowId::from_bits(1),
             version: VersionId::from_bits(1),
             level: 1,
-            invoker: UserId::from_bits(1),
+            invoker: Some(UserId::from_bits(1)),
+            parent: None,
+            retry_of: None,
             entry: "api".to_owned(),
             state: "running".to_owned(),
             created_at: Time(0),

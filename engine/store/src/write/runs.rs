@@ -1,11 +1,11 @@
 //! What operations on runs, their journals and their inboxes write.
 
 use actas_core::Time;
-use actas_core::ids::{InboxId, RunId};
+use actas_core::ids::{InboxId, RunId, UserId};
 use sha2::{Digest as _, Sha256};
 
 use crate::rows::{IdempotencyRow, InboxRow, JournalRow, RunRow};
-use crate::statement::{Bulk, Statement, json, params};
+use crate::statement::{Bulk, Statement, Value, json, params};
 use crate::write::Ws;
 
 /// A body longer than this stands in `blobs`, its digest in the journal.
@@ -17,9 +17,10 @@ pub(crate) const DIGEST: &str = "sha256:";
 static ADD_RUNS: Bulk = Bulk {
     rank: 0,
     text: "INSERT INTO runs (workspace_id, id, flow_id, version_id, level, invoker_id, entry, state, created_at, ended_at, due_at, \
-           epoch, owner, lease_until, last_seq) \
+           epoch, owner, lease_until, last_seq, parent_id, parent_step, retry_of) \
            SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], \
-           $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::bigint[]) \
+           $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[], $15::bigint[], $16::text[], \
+           $17::text[], $18::text[]) \
            ON CONFLICT DO NOTHING",
     key: &[1],
 };
@@ -76,15 +77,15 @@ pub(super) fn add_run(
     all.push(
         Statement::one(
             "INSERT INTO runs (workspace_id, id, flow_id, version_id, level, invoker_id, entry, state, created_at, ended_at, due_at, \
-             epoch, owner, lease_until, last_seq) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
+             epoch, owner, lease_until, last_seq, parent_id, parent_step, retry_of) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
             params![
                 workspace,
                 &run.id,
                 &run.flow,
                 &run.version,
                 run.level,
-                &run.invoker,
+                run.invoker.as_ref().map_or("", UserId::as_str),
                 &run.entry,
                 &run.state,
                 run.created_at,
@@ -93,7 +94,10 @@ pub(super) fn add_run(
                 run.epoch,
                 run.owner.as_ref().filter(|_| held),
                 run.lease_until.filter(|_| held),
-                journal.seq
+                journal.seq,
+                run.parent.as_ref().map(|(parent, _)| parent),
+                run.parent.as_ref().map(|(_, step)| step),
+                &run.retry_of
             ],
             "the run is there already",
         )
@@ -175,17 +179,27 @@ pub(super) fn release(workspace: Ws<'_>, run: &RunId, epoch: i64) -> Vec<Stateme
 
 pub(super) fn put_inbox(workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Statement> {
     vec![Statement::one(
-        "INSERT INTO inbox (workspace_id, id, run_id, message, came_at) SELECT workspace_id, $3, id, $4, $5 FROM runs \
-         WHERE workspace_id = $1 AND id = $2 AND ended_at IS NULL ON CONFLICT DO NOTHING",
-        params![
-            workspace,
-            &inbox.run,
-            &inbox.id,
-            json(&inbox.message),
-            inbox.at
-        ],
+        PUT_INBOX,
+        message(workspace, inbox),
         "the run has ended or is not there",
     )]
+}
+
+pub(super) fn tell_run(workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Statement> {
+    vec![Statement::any(PUT_INBOX, message(workspace, inbox))]
+}
+
+const PUT_INBOX: &str = "INSERT INTO inbox (workspace_id, id, run_id, message, came_at) SELECT workspace_id, $3, id, $4, $5 FROM runs \
+     WHERE workspace_id = $1 AND id = $2 AND ended_at IS NULL ON CONFLICT DO NOTHING";
+
+fn message(workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Value> {
+    params![
+        workspace,
+        &inbox.run,
+        &inbox.id,
+        json(&inbox.message),
+        inbox.at
+    ]
 }
 
 pub(super) fn take_inbox(workspace: Ws<'_>, inbox: &InboxId) -> Vec<Statement> {

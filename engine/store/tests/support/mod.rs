@@ -140,7 +140,9 @@ pub fn run(workspace: &WorkspaceId, worker: &WorkerId) -> RunRow {
         flow: id(FlowId::from_bits),
         version: id(VersionId::from_bits),
         level: 1,
-        invoker: id(UserId::from_bits),
+        invoker: Some(id(UserId::from_bits)),
+        parent: None,
+        retry_of: None,
         entry: "api".to_owned(),
         state: "running".to_owned(),
         created_at: system::now(),
@@ -190,7 +192,7 @@ pub fn message(run: &RunRow) -> InboxRow {
         id: id(InboxId::from_bits),
         run: run.id.clone(),
         message: InboxMessage::Cancel {
-            by: run.invoker.clone(),
+            by: run.invoker.clone().unwrap(),
         },
         at: Time(6),
     }

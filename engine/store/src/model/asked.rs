@@ -1,0 +1,110 @@
+//! What operations on requests, callbacks, values, named secrets and triggers mean, said a second time.
+
+use crate::model::Tables;
+use crate::model::ops::{Done, add, demand};
+use crate::op::Op;
+use crate::rows::*;
+
+impl Tables {
+    pub(super) fn apply_to_asked(&mut self, op: &Op) -> Done {
+        match op {
+            Op::AddRequest { workspace, request } => add(
+                self.requests.entry((workspace.clone(), request.id.clone())),
+                request.clone(),
+            ),
+            Op::DecideRequest {
+                workspace,
+                request,
+                by,
+                now,
+            } => {
+                let row = self
+                    .requests
+                    .get_mut(&(workspace.clone(), request.clone()))
+                    .ok_or("no such request")?;
+                let open = row.state == RequestState::Open && row.until > *now;
+                demand(open, "is not open")?;
+                row.state = RequestState::Decided;
+                (row.decided_by, row.decided_at) = (Some(by.clone()), Some(*now));
+                Ok(())
+            }
+            Op::CloseRequests {
+                workspace,
+                run,
+                step,
+            } => {
+                for ((ws, _), row) in &mut self.requests {
+                    let meant = ws == workspace
+                        && row.run == *run
+                        && step.as_ref().is_none_or(|step| row.step == *step);
+                    if meant && row.state == RequestState::Open {
+                        row.state = RequestState::Closed;
+                    }
+                }
+                Ok(())
+            }
+            Op::UseCallback {
+                workspace,
+                run,
+                step,
+            } => {
+                let key = (workspace.clone(), (run.clone(), step.clone()));
+                add(self.callbacks_used.entry(key), ())
+            }
+            Op::PutVar { workspace, var } => {
+                let key = (workspace.clone(), var.name.clone());
+                self.vars.insert(key, var.clone());
+                Ok(())
+            }
+            Op::DeleteVar { workspace, name } => self
+                .vars
+                .remove(&(workspace.clone(), name.clone()))
+                .map(|_| ())
+                .ok_or("no such value"),
+            Op::PutNamedSecret { workspace, secret } => {
+                let key = (workspace.clone(), secret.name.clone());
+                self.named_secrets
+                    .entry(key)
+                    .or_insert_with(|| secret.clone())
+                    .rotated_at = secret.rotated_at;
+                Ok(())
+            }
+            Op::DeleteNamedSecret { workspace, name } => {
+                self.named_secrets
+                    .remove(&(workspace.clone(), name.clone()))
+                    .ok_or("no such secret")?;
+                self.drop_secrets(workspace, &NamedSecretRow::owner(name));
+                Ok(())
+            }
+            Op::PutTrigger(trigger) => {
+                let key = (trigger.workspace.clone(), trigger.flow.clone());
+                let taken = self
+                    .triggers
+                    .iter()
+                    .any(|(of, row)| *of != key && row.hook.is_some() && row.hook == trigger.hook);
+                demand(!taken, "the hook is taken")?;
+                self.triggers.insert(key, trigger.clone());
+                Ok(())
+            }
+            Op::DropTrigger { workspace, flow } => {
+                self.triggers.remove(&(workspace.clone(), flow.clone()));
+                Ok(())
+            }
+            Op::FireTrigger {
+                workspace,
+                flow,
+                slot,
+                next_at,
+            } => {
+                let row = self
+                    .triggers
+                    .get_mut(&(workspace.clone(), flow.clone()))
+                    .ok_or("no such trigger")?;
+                demand(row.next_at == Some(*slot), "is not its next instant")?;
+                (row.last_at, row.next_at) = (Some(*slot), *next_at);
+                Ok(())
+            }
+            _ => Err("is not about what is asked"),
+        }
+    }
+}
