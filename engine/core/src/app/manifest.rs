@@ -12,6 +12,7 @@ use crate::app::request::{Request, Site};
 use crate::app::settings::Settings;
 use crate::app::shape::Shape;
 use crate::app::signin::{AccountLookup, Endpoints};
+use crate::error::StepError;
 use crate::expr::Template;
 use crate::ids::{AppName, ModuleRef};
 
@@ -182,11 +183,45 @@ pub struct Module {
     pub(super) operation: Operation,
 }
 
+impl Module {
+    /// What a step that uses it waits for, if waiting is all it does.
+    pub fn hold(&self) -> Option<HoldKind> {
+        match self.operation {
+            Operation::Hold(kind) => Some(kind),
+            Operation::Native(_) | Operation::Exchange(_) => None,
+        }
+    }
+
+    /// The input of a step with what the module fills in, if it fits.
+    ///
+    /// # Errors
+    /// `invalid_input` naming every part that does not fit.
+    pub fn accept(&self, input: Value) -> Result<Value, StepError> {
+        self.shape.accept(&self.name, input)
+    }
+}
+
+/// What a step may wait for without anything under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// A time.
+    Wait,
+    /// A call from outside.
+    Callback,
+    /// A person's decision.
+    Approve,
+    /// Another run.
+    RunFlow,
+}
+
 /// What a module does.
 #[derive(Debug)]
 pub(super) enum Operation {
     /// The native module of this name.
     Native(String),
+    /// Nothing by itself: the run waits.
+    Hold(HoldKind),
     /// Requests and answers.
     Exchange(Box<Exchange>),
 }

@@ -25,7 +25,7 @@ mod tests;
 pub use interpret::{
     Account, Call, Method, OAuthEndpoints, Performance, Progress, RecordRef, Response,
 };
-pub use manifest::{Apps, Auth, ClientAuth, Effect, Limits, Manifest, Module, OAuth2};
+pub use manifest::{Apps, Auth, ClientAuth, Effect, HoldKind, Limits, Manifest, Module, OAuth2};
 pub use native::{Native, NativeStep, Natives};
 pub use parse::{ParsedManifest, parse};
 pub use schema::manifest_schema;

@@ -61,7 +61,7 @@ impl Performance {
     ) -> Result<(Self, Progress), StepError> {
         let input = module.shape.accept(&module.name, input)?;
         let connection = match &module.operation {
-            Operation::Native(_) if !module.needs_connection => Value::Null,
+            Operation::Native(_) | Operation::Hold(_) if !module.needs_connection => Value::Null,
             _ => manifest.settings_check.facts(&facts)?,
         };
         let connection = Arc::new(connection);
@@ -90,6 +90,7 @@ impl Performance {
                 let progress = this.native(step)?;
                 Ok((this, progress))
             }
+            Operation::Hold(_) => Err(out_of_order()),
             Operation::Exchange(exchange) => {
                 let input = Arc::new(exchange.fill(input));
                 let add = Additions {
@@ -136,6 +137,7 @@ impl Performance {
                 let step = native.next(&self.input, response)?;
                 self.native(step)
             }
+            Operation::Hold(_) => Err(out_of_order()),
             Operation::Exchange(exchange) => self.answer(exchange, response),
         }
     }

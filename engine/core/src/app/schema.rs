@@ -207,6 +207,11 @@ const MODULE: &[Key] = &[
         "The code that performs it, such as core/set/1.",
         text,
     ),
+    (
+        "hold",
+        "For a module that only waits: for a time, a call, a person, another run.",
+        || json!({"enum": ["wait", "callback", "approve", "run_flow"]}),
+    ),
     ("request", "What it asks.", || object(REQUEST)),
     ("pages", "How its answer is cut into pages.", || {
         object(PAGES)

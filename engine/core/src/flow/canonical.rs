@@ -3,13 +3,17 @@
 //! Canonical JSON sorts its keys, but people wrote steps and inputs in an order that means something to them. Where that order is not the
 //! sorted one, the document carries it in `order`, so a flow that is read back is the flow that was written.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::flow::{Flow, Input, Limits, Slot, Step, Trigger};
+use crate::flow::{Concurrency, Flow, Input, Limits, OnError, Slot, Step, Trigger};
 use crate::ids::{FlowName, SlotName, StepId};
+
+pub(super) mod ordered;
 
 /// A flow as its document has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +33,10 @@ pub(super) struct Document {
     steps: IndexMap<StepId, Step>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     outputs: IndexMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_error: Option<OnError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency: Option<Concurrency>,
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     limits: Limits,
     #[serde(default, skip_serializing_if = "Order::is_empty")]
@@ -66,18 +74,18 @@ fn unsorted<'k>(keys: impl Iterator<Item = &'k str>) -> Vec<String> {
 }
 
 /// Puts entries in an order; those it does not name come last, sorted.
-fn arrange<K: Ord + std::hash::Hash + std::borrow::Borrow<str>, V>(
+fn arrange<K: Ord + Clone + std::hash::Hash + std::borrow::Borrow<str>, V>(
     map: &mut IndexMap<K, V>,
     order: &[String],
 ) {
-    map.sort_by(|a, _, b, _| {
-        let place = |key: &K| {
-            order
-                .iter()
-                .position(|name| name == key.borrow())
-                .unwrap_or(usize::MAX)
-        };
-        place(a).cmp(&place(b)).then_with(|| a.cmp(b))
+    let places: HashMap<&str, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(place, name)| (name.as_str(), place))
+        .collect();
+    map.sort_by_cached_key(|key, _| {
+        let place = places.get(key.borrow()).copied();
+        (place.unwrap_or(usize::MAX), key.clone())
     });
 }
 
@@ -99,6 +107,8 @@ impl From<Flow> for Document {
             connections,
             steps,
             outputs,
+            on_error,
+            concurrency,
             limits,
         } = flow;
         Self {
@@ -111,6 +121,8 @@ impl From<Flow> for Document {
             connections,
             steps,
             outputs,
+            on_error,
+            concurrency,
             limits,
             order,
         }
@@ -129,6 +141,8 @@ impl From<Document> for Flow {
             mut connections,
             mut steps,
             mut outputs,
+            on_error,
+            concurrency,
             limits,
             order,
         } = document;
@@ -146,6 +160,8 @@ impl From<Document> for Flow {
             connections,
             steps,
             outputs,
+            on_error,
+            concurrency,
             limits,
         }
     }

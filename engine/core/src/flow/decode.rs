@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::app::Effect;
 use crate::diagnostic::Faults;
 use crate::flow::{
-    Ask, Draft, Dynamic, Entry, Flow, Input, Keep, Limits, Millis, Retry, Slot, SlotKind, Step,
+    Ask, Backoff, Draft, Dynamic, Entry, Flow, Input, Keep, Limits, Millis, Retry, Slot, SlotKind, Step,
     Trigger,
 };
 use crate::ids::{FlowName, SlotName, StepId};
@@ -54,7 +54,10 @@ pub(super) fn draft(root: &Node) -> Draft {
             pause_ms: root
                 .get("limits")
                 .and_then(|limits| millis(limits, "pause")),
+            items: None,
         },
+        on_error: None,
+        concurrency: None,
     };
     Draft { flow, build_time }
 }
@@ -141,6 +144,8 @@ fn dynamic(node: &Node) -> Dynamic {
         .and_then(Node::as_list)
         .unwrap_or_default();
     Dynamic {
+        of: None,
+        enabled: None,
         ask: word(
             node,
             "ask",
@@ -190,7 +195,7 @@ fn step(node: &Node) -> Option<Step> {
     });
     Some(Step {
         title: text(node, "title"),
-        uses: parsed(node, "uses")?,
+        uses: Some(parsed(node, "uses")?),
         connection: parsed(node, "connection"),
         with: node.get("with").map(Node::to_json).unwrap_or_default(),
         condition,
@@ -198,6 +203,7 @@ fn step(node: &Node) -> Option<Step> {
         retry: node.get("retry").and_then(retry),
         timeout: millis(node, "timeout"),
         effect: word(node, "effect", &effects),
+        ..Step::default()
     })
 }
 
@@ -213,5 +219,7 @@ fn retry(node: &Node) -> Option<Retry> {
         attempts: u32::try_from(attempts).ok()?,
         first_delay_ms: millis(node, "first_delay").unwrap_or(Millis(1000)),
         max_delay_ms: millis(node, "max_delay").unwrap_or(Millis(60_000)),
+        backoff: Backoff::default(),
+        on: Vec::new(),
     })
 }

@@ -4,15 +4,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::expr::References;
+use crate::expr::{Condition, References};
 use crate::flow::Plan;
-use crate::flow::plan::{PlanSlot, PlanStep};
+use crate::flow::plan::{Block, PlanSlot, PlanStep, Work};
 use crate::ids::{SlotName, StepPath};
 
 /// The index of a plan.
 #[derive(Debug, Default)]
 pub struct Index {
     steps: HashMap<StepPath, usize>,
+    /// Block by block: its steps by id.
+    blocks: Vec<HashMap<Arc<str>, usize>>,
     slots: HashMap<SlotName, usize>,
     /// Step by step: its id, shared with the scopes that expressions look at.
     pub ids: Vec<Arc<str>>,
@@ -37,15 +39,21 @@ pub struct Reads {
 }
 
 impl Index {
-    pub(super) fn of(steps: &[PlanStep], slots: &[PlanSlot]) -> Self {
+    pub(super) fn of(steps: &[PlanStep], blocks: &[Block], slots: &[PlanSlot]) -> Self {
         let mut index = Self {
             steps: HashMap::with_capacity(steps.len()),
             dependents: vec![Vec::new(); steps.len()],
+            blocks: vec![HashMap::new(); blocks.len()],
             ..Self::default()
         };
         for (number, step) in steps.iter().enumerate() {
-            index.steps.insert(step.path.clone(), number);
-            index.ids.push(step.id.as_str().into());
+            // Steps of two cases may have one path; whoever looks by path alone finds the first.
+            index.steps.entry(step.path.clone()).or_insert(number);
+            let id: Arc<str> = step.id.as_str().into();
+            if let Some(block) = index.blocks.get_mut(step.block) {
+                block.insert(id.clone(), number);
+            }
+            index.ids.push(id);
             let mut needs = step.needs.clone();
             needs.sort_unstable();
             needs.dedup();
@@ -70,28 +78,65 @@ impl Index {
         self.slots.get(name).copied()
     }
 
+    /// The step of a block with this id.
+    pub fn in_block(&self, block: usize, id: &str) -> Option<usize> {
+        self.blocks.get(block)?.get(id).copied()
+    }
+
+    /// The step that an expression of a block means by an id: one of the block, or of those around it.
+    pub(super) fn find(&self, plan: &Plan, block: usize, id: &str) -> Option<usize> {
+        let mut block = block;
+        loop {
+            if let Some(found) = self.in_block(block, id) {
+                return Some(found);
+            }
+            block = match plan.blocks.get(block)?.owner {
+                Some(owner) => plan.steps.get(owner)?.block,
+                None if block != 0 => 0,
+                None => return None,
+            };
+        }
+    }
+
     /// Whose output enters what in its plan, found when it is first asked for.
     pub fn reads(&self, plan: &Plan) -> &Reads {
         self.reads.get_or_init(|| {
             let mut reads = Reads::default();
             for step in &plan.steps {
-                reads.with.push(self.named(&step.with.references(), false));
+                let input = match &step.work {
+                    Work::Module(module) | Work::Hold { module, .. } => {
+                        Some(module.with.references())
+                    }
+                    Work::Each { items, .. } => Some(items.references()),
+                    Work::Switch { subject, .. } => Some(subject.references()),
+                    Work::Repeat { .. } => None,
+                };
+                let named = |references: Option<References>| {
+                    references.map_or_else(Vec::new, |r| self.named(plan, step.block, &r, false))
+                };
+                reads.with.push(named(input));
                 let condition = step.condition.as_ref();
-                reads
-                    .condition
-                    .push(condition.map_or_else(Vec::new, |c| self.named(&c.references(), false)));
+                reads.condition.push(named(condition.map(Condition::references)));
             }
             for (_, template) in &plan.outputs {
                 let references = template.references();
-                reads.outputs.push(self.named(&references, false));
-                reads.outputs_unguarded.push(self.named(&references, true));
+                reads.outputs.push(self.named(plan, 0, &references, false));
+                reads
+                    .outputs_unguarded
+                    .push(self.named(plan, 0, &references, true));
             }
             reads
         })
     }
 
-    /// The steps that references name. One that names no step in particular (`steps` as a whole) may look at all.
-    fn named(&self, references: &References, unguarded: bool) -> Vec<usize> {
+    /// The steps that references name from a block. One that names no step in particular (`steps` as a whole) may look at all of the block.
+    fn named(
+        &self,
+        plan: &Plan,
+        block: usize,
+        references: &References,
+        unguarded: bool,
+    ) -> Vec<usize> {
         let mut found = Vec::new();
         for path in &references.paths {
             let mut parts = path.split('.');
@@ -100,14 +145,14 @@ impl Index {
             }
             let Some(id) = parts.next() else {
                 if !unguarded {
-                    found.extend(0..self.ids.len());
+                    found.extend(plan.blocks.get(block).into_iter().flat_map(|b| b.steps.clone()));
                 }
                 continue;
             };
             if unguarded && references.guarded.contains(id) {
                 continue;
             }
-            found.extend(self.steps.get(id).copied());
+            found.extend(self.find(plan, block, id));
         }
         found.sort_unstable();
         found.dedup();

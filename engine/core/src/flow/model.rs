@@ -7,9 +7,16 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::app::Effect;
 use crate::flow::canonical::Document;
-use crate::ids::{AppName, FlowName, ModuleRef, Name, SlotName, StepId};
+use crate::ids::{FlowName, SlotName, StepId};
+
+mod slot;
+mod step;
+mod trigger;
+
+pub use slot::{Ask, Dynamic, Keep, Slot, SlotKind};
+pub use step::{Backoff, Body, OnError, OnItemError, Retry, Step};
+pub use trigger::{Catchup, Dst, Encoding, Entry, Gap, HmacSha256, Overlap, Schedule, Timestamp, Trigger, Verify, Webhook};
 
 /// What its author edits: the flow, and apart from it the build-time values that fill its slots while building.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,49 +49,12 @@ pub struct Flow {
     pub steps: IndexMap<StepId, Step>,
     /// What a run gives back: JSON whose texts may be expressions.
     pub outputs: IndexMap<String, Value>,
-    /// How long a run and a pause may last.
+    /// What happens when a run fails, after finished steps were undone.
+    pub on_error: Option<OnError>,
+    /// How many runs of it there may be at once.
+    pub concurrency: Option<Concurrency>,
+    /// How long a run and a pause may last, and how much it may hold.
     pub limits: Limits,
-}
-
-/// What starts a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Trigger {
-    /// A person, who is then the invoker.
-    OnDemand {
-        /// The entry points allowed; empty means all.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        from: Vec<Entry>,
-    },
-}
-
-/// The way a run came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Entry {
-    /// An action button of a view.
-    Button,
-    /// *Run once* on the flow's page.
-    RunOnce,
-    /// The HTTP API with a token.
-    Api,
-    /// The command line.
-    Cli,
-    /// Its author, trying the draft.
-    Build,
-}
-
-impl Entry {
-    /// The name flows, answers and audit records use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Button => "button",
-            Self::RunOnce => "run_once",
-            Self::Api => "api",
-            Self::Cli => "cli",
-            Self::Build => "build",
-        }
-    }
 }
 
 /// One input: a JSON Schema and whether it must be given.
@@ -96,112 +66,29 @@ pub struct Input {
     pub required: bool,
 }
 
-/// How a flow comes to an account at one app.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slot {
-    /// The app.
-    pub app: AppName,
-    /// Whose account.
-    #[serde(flatten)]
-    pub kind: SlotKind,
-}
-
-/// Whose account a slot uses. Exactly one of the two keys stands in the file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SlotKind {
-    /// That of whoever runs the flow.
-    Dynamic(Dynamic),
-    /// A shared connection's, by name.
-    Connection(Name),
-}
-
-/// The terms of a dynamic connection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How many runs of a flow there may be at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Dynamic {
-    /// When the person is asked.
-    pub ask: Ask,
-    /// How long the sign-in is kept.
-    pub keep: Keep,
-    /// The scopes wanted; empty means those the used modules need.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub scopes: Vec<String>,
-    /// The shared connection that gives address and app client.
+pub struct Concurrency {
+    /// At most so many active at once; a run that waits or is paused gives its place back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Name>,
-    /// Shown on the connect page.
+    pub limit: Option<u32>,
+    /// At most one run with one value of this text, from its creation to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub key: Option<String>,
+    /// What becomes of a run for which there is no place.
+    pub when_full: WhenFull,
 }
 
-impl Default for Dynamic {
-    fn default() -> Self {
-        Self {
-            ask: Ask::UpFront,
-            keep: Keep::Always,
-            scopes: Vec::new(),
-            parent: None,
-            why: None,
-        }
-    }
-}
-
-/// When a person is asked to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What becomes of a run for which there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
-    /// Before the first step, for all accounts at once.
-    UpFront,
-    /// At the step.
-    WhenNeeded,
-}
-
-/// How long a personal connection is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keep {
-    /// For the next runs too.
-    Always,
-    /// For this run only: asked each time, revoked and erased when the run ends.
-    Run,
-}
-
-/// One use of a module.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// A title for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// The module.
-    pub uses: ModuleRef,
-    /// The slot it acts through; filled in when exactly one slot fits the app.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<SlotName>,
-    /// The module's input: JSON whose texts may be expressions.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub with: Value,
-    /// One expression, without braces; false skips the step.
-    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
-    pub condition: Option<String>,
-    /// Steps that must have ended before, beside those its expressions name. `Some([])` says that none is meant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub needs: Option<Vec<StepId>>,
-    /// What to do about transient errors.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-    /// How long one attempt may take, in milliseconds.
-    #[serde(
-        default,
-        rename = "timeout_ms",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub timeout: Option<Millis>,
-    /// Said by the step where the module leaves it open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effect: Option<Effect>,
+pub enum WhenFull {
+    /// It waits for its turn, in the order of creation.
+    #[default]
+    Queue,
+    /// It is not created.
+    Refuse,
 }
 
 /// A duration in milliseconds, as the canonical document has it.
@@ -215,18 +102,6 @@ impl From<Millis> for Duration {
     }
 }
 
-/// Constant or exponential waiting between attempts; `Retry-After` wins when it is longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Attempts in all, the first included; 1 to 100.
-    pub attempts: u32,
-    /// Before the second attempt.
-    pub first_delay_ms: Millis,
-    /// Doubled each time up to this.
-    pub max_delay_ms: Millis,
-}
-
 /// Bounds of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -237,6 +112,9 @@ pub struct Limits {
     /// The longest a pause may last. Default 7 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<Millis>,
+    /// The most items of one `for_each`. Default 100,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
 }
 
 impl Limits {
@@ -249,6 +127,11 @@ impl Limits {
     pub fn pause(&self) -> Duration {
         self.pause_ms
             .map_or(Duration::from_secs(7 * 24 * 3600), Into::into)
+    }
+
+    /// The most items of one `for_each`.
+    pub fn items(&self) -> u64 {
+        self.items.unwrap_or(100_000)
     }
 
     /// The longest run.

@@ -2,33 +2,154 @@
 //! shared by its runs.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::app::Apps;
-use crate::app::{Effect, Manifest, Module};
+use crate::app::{Apps, Effect, Manifest, Module};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Condition, Template};
 use crate::flow::check::{self, CheckedStep, Places};
 use crate::flow::graph::Graph;
 use crate::flow::index::Index;
-use crate::flow::{Flow, Inputs, Slot, SlotKind, Step};
-use crate::ids::{SlotName, StepId, StepPath};
+use crate::flow::{Flow, Inputs, OnItemError, Slot, SlotKind, Step};
+use crate::ids::{ModuleRef, SlotName, StepId, StepPath};
+
+pub use crate::app::HoldKind;
 
 /// A compiled version.
 #[derive(Debug)]
 pub struct Plan {
     /// The document it was made from.
     pub flow: Flow,
-    /// The steps, numbered: a step comes after all it needs.
+    /// The steps of all blocks. Those of a block stand together, and each comes after all it needs of its own block; the root's come first.
     pub steps: Vec<PlanStep>,
+    /// The blocks; the first is the root.
+    pub blocks: Vec<Block>,
     /// What a run gives back.
     pub outputs: Vec<(String, Template)>,
     /// Slot by slot: where it is used.
     pub slots: Vec<PlanSlot>,
+    /// What happens when a run fails.
+    pub on_error: OnErrorPlan,
+    /// The text of which only one run may have one value at once.
+    pub concurrency_key: Option<Template>,
     /// What runs look up again and again; made by [`Plan::assemble`].
     pub index: Index,
     /// What a run must be given, ready to check it.
     pub inputs: Inputs,
+}
+
+/// Steps that live and end together: those of the flow, of a loop's item or round, of a case, of a handler.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The step it belongs to; none for the flow's own and its handler.
+    pub owner: Option<usize>,
+    /// What it is to its owner.
+    pub role: Role,
+    /// Its steps, by number.
+    pub steps: Range<usize>,
+    /// What it gives.
+    pub outputs: BlockOutputs,
+}
+
+/// What a block is to its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The flow itself.
+    Root,
+    /// One item of a `for_each`.
+    Item,
+    /// One round of a `while` or `until`.
+    Round,
+    /// A case of a `switch`.
+    Case,
+    /// What runs when its owner failed.
+    Handler,
+    /// What takes its owner back.
+    Undo,
+    /// What runs when the flow failed.
+    FlowHandler,
+}
+
+/// What a block gives.
+#[derive(Debug, Clone)]
+pub enum BlockOutputs {
+    /// The outputs of those of its steps that succeeded, by id.
+    ByStep,
+    /// What is written under `outputs`.
+    Named(Vec<(String, Template)>),
+    /// Exactly the output of this step.
+    Whole(usize),
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum Work {
+    /// It uses a module.
+    Module(ModuleWork),
+    /// It waits, for the clock, a call, a person or another run, and holds no memory meanwhile.
+    Hold {
+        /// For what.
+        kind: HoldKind,
+        /// The module that says so.
+        module: ModuleWork,
+    },
+    /// Its block runs once for each item of a list.
+    Each {
+        /// The list.
+        items: Template,
+        /// How many items may be under way at once.
+        parallel: u32,
+        /// What an item that fails means for the others.
+        on_item_error: OnItemError,
+        /// The block.
+        body: usize,
+    },
+    /// Its block runs again and again.
+    Repeat {
+        /// What is tested, before or after a round. It sees the steps of the last one.
+        test: Condition,
+        /// True if it ends where the test holds, tested after a round; else it goes on while it holds, tested before.
+        until: bool,
+        /// What lies between the rounds.
+        every: Option<Duration>,
+        /// The most rounds.
+        max_rounds: u32,
+        /// The block.
+        body: usize,
+    },
+    /// One of its blocks runs.
+    Switch {
+        /// What chooses.
+        subject: Template,
+        /// The blocks by the value that chooses them.
+        cases: Vec<(String, usize)>,
+        /// The block where no case fits.
+        default: Option<usize>,
+    },
+}
+
+/// A use of a module.
+#[derive(Debug)]
+pub struct ModuleWork {
+    /// The app's manifest.
+    pub manifest: Arc<Manifest>,
+    /// The module in it.
+    pub module: Arc<Module>,
+    /// The input.
+    pub with: Template,
+}
+
+/// What happens when a step, or a run, fails for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnErrorPlan {
+    /// It has failed.
+    Fail,
+    /// What comes after goes on without it.
+    Continue,
+    /// This block runs; true if it says what it then gives.
+    Handle(usize, bool),
 }
 
 /// A step ready to run.
@@ -36,28 +157,50 @@ pub struct Plan {
 pub struct PlanStep {
     /// Its id.
     pub id: StepId,
-    /// Its path in a run.
+    /// Where it stands in the flow: `lines/add`. In a run its instances have paths of their own, `lines[37]/add`. Steps of two cases may
+    /// have one path.
     pub path: StepPath,
-    /// What was written.
+    /// The block it stands in.
+    pub block: usize,
+    /// What was written, without the steps inside it.
     pub step: Step,
-    /// The app's manifest and the module in it.
-    pub manifest: Arc<Manifest>,
-    /// The module's place in the manifest.
-    pub module: Arc<Module>,
-    /// The steps that must have ended before, by number.
+    /// What it does.
+    pub work: Work,
+    /// The steps of its own block that must have ended before, by number; also those that only steps inside it look at.
     pub needs: Vec<usize>,
+    /// The steps of enclosing blocks that its expressions, or those of steps inside it, look at, by number.
+    pub outer: Vec<usize>,
     /// Its `if`.
     pub condition: Option<Condition>,
     /// Of its needs, by number, those whose being skipped does not skip it, because its condition asks `is defined` of them.
     pub guarded: Vec<usize>,
-    /// True if its condition uses `always()` or `failure()`: then no skipped need skips it, and it runs also when the run is failing.
+    /// True if its condition uses `always()` or `failure()`: then no skipped need skips it, and it runs also when its block is failing.
     pub asks_of_failure: bool,
-    /// The input.
-    pub with: Template,
-    /// What happens when it is interrupted.
+    /// What happens when it is interrupted; `pure` for a step that only holds others.
     pub effect: Effect,
     /// The slot it acts through, by number.
     pub slot: Option<usize>,
+    /// What happens when it fails for good.
+    pub on_error: OnErrorPlan,
+    /// The block that takes it back.
+    pub undo: Option<usize>,
+    /// True if it, or a step inside it, can be taken back.
+    pub has_undo: bool,
+}
+
+impl PlanStep {
+    /// The module it uses, if it does not only hold others.
+    pub fn module(&self) -> Option<&ModuleWork> {
+        match &self.work {
+            Work::Module(module) | Work::Hold { module, .. } => Some(module),
+            Work::Each { .. } | Work::Repeat { .. } | Work::Switch { .. } => None,
+        }
+    }
+
+    /// The module's name, `app.module`.
+    pub fn uses(&self) -> Option<&ModuleRef> {
+        self.module().and(self.step.uses.as_ref())
+    }
 }
 
 /// A slot and its users.
@@ -71,6 +214,8 @@ pub struct PlanSlot {
     pub manifest: Arc<Manifest>,
     /// The steps that use it, by number.
     pub used_by: Vec<usize>,
+    /// The approval step whose decider's account it is; none means the invoker's.
+    pub of: Option<usize>,
     /// True if every step that uses it, or that one of them needs, stands under an `if`: it *may be* needed.
     pub may_be_needed: bool,
     /// The scopes: those the flow names, else those its modules need; sorted.
@@ -124,27 +269,51 @@ impl Plan {
             steps.push(PlanStep {
                 id: id.clone(),
                 path: StepPath::top(id),
+                block: 0,
                 step: step.clone(),
-                manifest,
-                module,
+                work: work(manifest, module, with),
                 needs: renumber(&part.needs),
+                outer: Vec::new(),
                 condition: part.condition,
                 guarded: renumber(&part.guarded),
                 asks_of_failure: part.asks_of_failure,
-                with,
                 effect: part.effect,
                 slot: part.slot,
+                on_error: OnErrorPlan::Fail,
+                undo: None,
+                has_undo: false,
             });
         }
         let slots = slots(flow, apps, &steps);
-        Ok(Self::assemble(flow.clone(), steps, checked.outputs, slots))
+        let root = Block {
+            owner: None,
+            role: Role::Root,
+            steps: 0..steps.len(),
+            outputs: BlockOutputs::Named(checked.outputs),
+        };
+        let parts = Parts {
+            steps,
+            blocks: vec![root],
+            slots,
+            on_error: OnErrorPlan::Fail,
+            concurrency_key: None,
+        };
+        Ok(Self::assemble(flow.clone(), parts))
     }
 
-    /// The steps in waves: each wave needs only earlier ones.
+    /// The steps of the flow itself in waves: each wave needs only earlier ones.
     pub fn waves(&self) -> Vec<Vec<&StepId>> {
-        let graph = Graph::new(self.steps.iter().map(|step| step.needs.clone()).collect());
+        self.waves_of(0)
+    }
+
+    /// The steps of a block in waves: each wave needs only earlier ones of the block.
+    pub fn waves_of(&self, block: usize) -> Vec<Vec<&StepId>> {
+        let range = self.blocks.get(block).map_or(0..0, |b| b.steps.clone());
+        let steps = self.steps.get(range.clone()).unwrap_or_default();
+        let local = |step: &PlanStep| step.needs.iter().map(|need| need - range.start).collect();
+        let graph = Graph::new(steps.iter().map(local).collect());
         let mut waves: Vec<Vec<&StepId>> = Vec::new();
-        for (step, wave) in self.steps.iter().zip(graph.waves()) {
+        for (step, wave) in steps.iter().zip(graph.waves()) {
             while waves.len() <= wave {
                 waves.push(Vec::new());
             }
@@ -154,22 +323,34 @@ impl Plan {
     }
 
     /// Puts the compiled parts together and makes their index.
-    pub fn assemble(
-        flow: Flow,
-        steps: Vec<PlanStep>,
-        outputs: Vec<(String, Template)>,
-        slots: Vec<PlanSlot>,
-    ) -> Self {
-        let index = Index::of(&steps, &slots);
-        let inputs = Inputs::of(&flow);
+    fn assemble(flow: Flow, parts: Parts) -> Self {
+        let Parts {
+            steps,
+            blocks,
+            slots,
+            on_error,
+            concurrency_key,
+        } = parts;
+        let outputs = match blocks.first().map(|root| &root.outputs) {
+            Some(BlockOutputs::Named(outputs)) => outputs.clone(),
+            _ => Vec::new(),
+        };
         Self {
-            inputs,
+            index: Index::of(&steps, &blocks, &slots),
+            inputs: Inputs::of(&flow),
             flow,
             steps,
+            blocks,
             outputs,
             slots,
-            index,
+            on_error,
+            concurrency_key,
         }
+    }
+
+    /// The step that an expression of a block means by an id: one of the block, or of those around it.
+    pub fn find(&self, block: usize, id: &str) -> Option<usize> {
+        self.index.find(self, block, id)
     }
 
     /// A step's number.
@@ -180,6 +361,28 @@ impl Plan {
     /// A slot's number.
     pub fn slot(&self, name: &SlotName) -> Option<usize> {
         self.index.slot(name)
+    }
+}
+
+/// What a plan is put together from.
+struct Parts {
+    steps: Vec<PlanStep>,
+    blocks: Vec<Block>,
+    slots: Vec<PlanSlot>,
+    on_error: OnErrorPlan,
+    concurrency_key: Option<Template>,
+}
+
+fn work(manifest: Arc<Manifest>, module: Arc<Module>, with: Template) -> Work {
+    let hold = module.hold();
+    let module = ModuleWork {
+        manifest,
+        module,
+        with,
+    };
+    match hold {
+        Some(kind) => Work::Hold { kind, module },
+        None => Work::Module(module),
     }
 }
 
@@ -204,7 +407,8 @@ fn slots(flow: &Flow, apps: &Apps, steps: &[PlanStep]) -> Vec<PlanSlot> {
                 SlotKind::Dynamic(dynamic) if !dynamic.scopes.is_empty() => dynamic.scopes.clone(),
                 _ => used_by
                     .iter()
-                    .flat_map(|step| steps[*step].module.scopes.iter().cloned())
+                    .filter_map(|step| steps[*step].module())
+                    .flat_map(|work| work.module.scopes.iter().cloned())
                     .collect(),
             };
             let scopes: BTreeSet<String> = scopes.into_iter().collect();
@@ -214,6 +418,7 @@ fn slots(flow: &Flow, apps: &Apps, steps: &[PlanStep]) -> Vec<PlanSlot> {
                 manifest: of_app(slot)?,
                 may_be_needed: used_by.iter().all(|step| conditional[*step]),
                 used_by,
+                of: None,
                 scopes: scopes.into_iter().collect(),
             })
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::app::interpret::Method;
-use crate::app::manifest::{Auth, Effect, Exchange, Module, Operation};
+use crate::app::manifest::{Auth, Effect, Exchange, HoldKind, Module, Operation};
 use crate::app::parse::reader::{ANSWER, GATHERED, REQUEST, Reader};
 use crate::app::parse::request;
 use crate::app::shape::Shape;
@@ -19,6 +19,13 @@ const EFFECTS: [(&str, Effect); 5] = [
     ("idempotent", Effect::Idempotent),
     ("at_most_once", Effect::AtMostOnce),
     ("step", Effect::Step),
+];
+
+const HOLDS: [(&str, HoldKind); 4] = [
+    ("wait", HoldKind::Wait),
+    ("callback", HoldKind::Callback),
+    ("approve", HoldKind::Approve),
+    ("run_flow", HoldKind::RunFlow),
 ];
 
 /// Reads one module.
@@ -41,7 +48,15 @@ pub fn read(entry: &Entry, auth: &Auth, r: &mut Reader) -> Option<Module> {
         .unwrap_or_else(|| Input::of(Vec::new()));
     r.inputs = input.names();
     let native = fields.take("native");
-    let exchange = exchange(&mut fields, native, &input, r);
+    let hold = fields.take("hold");
+    if let (Some(_), Some(hold)) = (native, hold) {
+        r.faults.error(
+            "useless_key",
+            hold.span,
+            "`hold` has no meaning beside `native`",
+        );
+    }
+    let exchange = exchange(&mut fields, native.or(hold), &input, r);
     let output_schema = fields
         .take("output_schema")
         .and_then(|n| output_schema(n, r));
@@ -58,15 +73,16 @@ pub fn read(entry: &Entry, auth: &Auth, r: &mut Reader) -> Option<Module> {
     r.inputs = None;
 
     let effect_span = effect_node.map_or(entry.key_span, |n| n.span);
-    let operation = match (native, exchange) {
-        (Some(node), _) => Operation::Native(native_name(node, r)?),
-        (None, Some(exchange)) => {
+    let operation = match (native, hold, exchange) {
+        (Some(node), ..) => Operation::Native(native_name(node, r)?),
+        (None, Some(node), _) => Operation::Hold(node.word(&HOLDS, &mut r.faults)?),
+        (None, None, Some(exchange)) => {
             if let Some(effect) = effect {
                 check_effect(effect, effect_span, &exchange, r);
             }
             Operation::Exchange(Box::new(exchange))
         }
-        (None, None) => return None,
+        (None, None, None) => return None,
     };
     let shape = match Shape::compile(&input.schema) {
         Ok(shape) => shape,
@@ -95,21 +111,21 @@ pub fn read(entry: &Entry, auth: &Auth, r: &mut Reader) -> Option<Module> {
     })
 }
 
-/// The keys of a module that is data. With `native` beside them they have no meaning.
+/// The keys of a module that is data. With `native` or `hold` beside them they have no meaning.
 fn exchange(
     fields: &mut Fields<'_>,
-    native: Option<&Node>,
+    other: Option<&Node>,
     input: &Input,
     r: &mut Reader,
 ) -> Option<Exchange> {
     let keys = ["request", "pages", "output", "record", "idempotency"];
-    if native.is_some() {
+    if other.is_some() {
         for key in keys {
             if let Some(entry) = fields.entry(key) {
                 r.faults.error(
                     "useless_key",
                     entry.key_span,
-                    format!("`{key}` has no meaning beside `native`"),
+                    format!("`{key}` has no meaning beside `native` or `hold`"),
                 );
             }
         }

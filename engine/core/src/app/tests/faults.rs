@@ -224,7 +224,7 @@ modules:
                  |             ^^^
                  = help: write app, module and version: `core/set/1`
 
-            app.yaml:38:5: error[useless_key]: `request` has no meaning beside `native`
+            app.yaml:38:5: error[useless_key]: `request` has no meaning beside `native` or `hold`
               38 |     request: {get: /}
                  |     ^^^^^^^
         "#]],

@@ -127,7 +127,8 @@ impl Check<'_> {
         step: &Step,
         module: Option<&(Arc<Manifest>, Arc<Module>)>,
     ) -> Option<usize> {
-        let app = step.uses.app();
+        let uses = step.uses.as_ref()?;
+        let app = uses.app();
         if let Some(name) = &step.connection {
             let span = self.places.at(&["steps", id, "connection"]);
             let Some((number, _, slot)) = self.flow.connections.get_full(name.as_str()) else {
@@ -154,7 +155,7 @@ impl Check<'_> {
                             span,
                             format!(
                                 "`{name}` is a connection to `{}`, but `{id}` uses `{}`",
-                                slot.app, step.uses
+                                slot.app, uses
                             ),
                         )
                         .with_help_if(
@@ -168,7 +169,7 @@ impl Check<'_> {
                         Diagnostic::error(
                             "needless_connection",
                             span,
-                            format!("`{}` acts through no connection", step.uses),
+                            format!("`{}` acts through no connection", uses),
                         )
                         .with_help("remove `connection`"),
                     );
@@ -324,7 +325,7 @@ impl Check<'_> {
                 .iter()
                 .filter(|scope| !dynamic.scopes.contains(scope))
             {
-                lacking.push((scope.clone(), id.as_str().to_owned(), step.uses.to_string()));
+                lacking.push((scope.clone(), id.as_str().to_owned(), step.uses.as_ref().map(ToString::to_string).unwrap_or_default()));
             }
         }
         for (scope, id, uses) in lacking {

@@ -9,7 +9,7 @@ use crate::flow::check::Check;
 
 impl Check<'_> {
     pub(super) fn effect(&mut self, id: &str, step: &Step, module: Option<&Module>) -> Effect {
-        let Some(module) = module else {
+        let (Some(module), Some(uses)) = (module, &step.uses) else {
             return step.effect.unwrap_or(Effect::Step);
         };
         match (module.effect, step.effect) {
@@ -20,7 +20,7 @@ impl Check<'_> {
                     Diagnostic::error(
                         "missing_effect",
                         self.places.key(&["steps", id]),
-                        format!("`{id}` must say its `effect`: `{}` leaves it open", step.uses),
+                        format!("`{id}` must say its `effect`: `{}` leaves it open", uses),
                     )
                     .with_help(
                         "`read` if it changes nothing, `idempotent` if doing it twice with the same key is doing it once, else `at_most_once`",
@@ -35,7 +35,7 @@ impl Check<'_> {
                         self.places.at(&["steps", id, "effect"]),
                         format!(
                             "`{}` is `{}` by its manifest; a step cannot say otherwise",
-                            step.uses,
+                            uses,
                             of_module.as_str()
                         ),
                     )
@@ -55,6 +55,6 @@ fn reads_only(step: &Step) -> bool {
         .get("method")
         .and_then(Value::as_str)
         .unwrap_or("GET");
-    step.uses.as_str() == "http.request"
+    step.uses.as_ref().is_some_and(|uses| uses.as_str() == "http.request")
         && matches!(method.to_ascii_uppercase().as_str(), "GET" | "HEAD")
 }

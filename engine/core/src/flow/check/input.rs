@@ -64,7 +64,8 @@ impl Check<'_> {
             let Some(checked) = self.steps.get(number) else {
                 continue;
             };
-            let (Some((_, module)), Some(template)) = (checked.module.clone(), &checked.with)
+            let (Some((_, module)), Some(template), Some(uses)) =
+                (checked.module.clone(), &checked.with, &step.uses)
             else {
                 continue;
             };
@@ -81,7 +82,7 @@ impl Check<'_> {
                 if !of_expression(&given, &misfit) {
                     let fault = self.misfit(
                         id.as_str(),
-                        step.uses.as_str(),
+                        uses.as_str(),
                         &module.input_schema,
                         &misfit,
                     );
@@ -90,7 +91,7 @@ impl Check<'_> {
             }
             self.check_known_types(
                 id.as_str(),
-                step.uses.as_str(),
+                uses.as_str(),
                 &module.input_schema,
                 &references,
             );

@@ -249,21 +249,22 @@ impl Check<'_> {
     }
 
     fn module(&mut self, id: &str, step: &Step) -> Option<(Arc<Manifest>, Arc<Module>)> {
-        if let Some((manifest, module)) = self.apps.module(&step.uses) {
+        let name = step.uses.as_ref()?;
+        if let Some((manifest, module)) = self.apps.module(name) {
             return Some((manifest.clone(), module.clone()));
         }
         let span = self.places.at(&["steps", id, "uses"]);
-        let uses = step.uses.as_str();
-        let app = step.uses.app();
+        let uses = name.as_str();
+        let app = name.app();
         let fault = if LATER_MODULES.contains(&uses) {
             not_yet(uses, span)
         } else if let Some(manifest) = self.apps.get(app.as_str()) {
             let names = manifest.modules.keys().map(String::as_str);
-            let help = did_you_mean(step.uses.module(), names);
+            let help = did_you_mean(name.module(), names);
             Diagnostic::error(
                 "unknown_module",
                 span,
-                format!("the app `{app}` has no module `{}`", step.uses.module()),
+                format!("the app `{app}` has no module `{}`", name.module()),
             )
             .with_help_if(help)
         } else {

@@ -98,7 +98,7 @@ impl Check<'_> {
             self.unknown_step(id, span);
             return None;
         };
-        let uses = &self.flow.steps.get_index(number)?.1.uses;
+        let uses = self.flow.steps.get_index(number)?.1.uses.as_ref()?;
         if let Some((_, module)) = self.apps.module(uses)
             && let Some(schema) = &module.output_schema
             && !reference.guarded
@@ -256,7 +256,7 @@ impl Check<'_> {
                 schema::part(&self.flow.inputs.get(*name)?.schema, rest)?
             }
             ["steps", id, rest @ ..] => {
-                let (_, module) = self.apps.module(&self.flow.steps.get(*id)?.uses)?;
+                let (_, module) = self.apps.module(self.flow.steps.get(*id)?.uses.as_ref()?)?;
                 schema::part(module.output_schema.as_ref()?, rest)?
             }
             _ => return None,
