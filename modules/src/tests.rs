@@ -34,8 +34,10 @@ fn every_case_passes_and_no_module_is_left_out() {
         assert_eq!(render(&file, app.cases, &ran.diagnostics, false), "");
         let missing: Vec<_> = manifest
             .modules
-            .keys()
-            .filter(|name| !ran.modules.contains(name))
+            .iter()
+            // What only waits asks and answers nothing by itself: it is tested where runs wait.
+            .filter(|(name, module)| module.hold().is_none() && !ran.modules.contains(*name))
+            .map(|(name, _)| name)
             .collect();
         assert!(missing.is_empty(), "{file} has no case for {missing:?}");
     }

@@ -32,7 +32,8 @@ impl Surface {
             modules: slot
                 .used_by
                 .iter()
-                .map(|step| plan.steps[*step].step.uses.to_string())
+                .filter_map(|step| plan.steps[*step].uses())
+                .map(ToString::to_string)
                 .collect(),
             hosts: slot
                 .manifest

@@ -187,7 +187,8 @@ fn sorted<T: Serialize>(value: &T) -> String {
 /// The manifests a plan uses, by app and as rows.
 fn manifests(plan: &Plan, all: &Apps) -> (BTreeMap<AppName, String>, Vec<ManifestRow>) {
     let mut used: BTreeMap<AppName, String> = BTreeMap::new();
-    let of_steps = plan.steps.iter().map(|step| &step.manifest);
+    let works = plan.steps.iter().filter_map(|step| step.module());
+    let of_steps = works.map(|work| &work.manifest);
     let of_slots = plan.slots.iter().map(|slot| &slot.manifest);
     for manifest in of_steps.chain(of_slots) {
         used.insert(manifest.app.clone(), manifest.digest.clone());

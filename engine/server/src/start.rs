@@ -62,8 +62,12 @@ pub async fn run_flow(
     }
     let version = last_version(cx, flow).await?;
     let entry = cx.entry();
-    let Trigger::OnDemand { from } = &version.plan.flow.trigger;
-    if !from.is_empty() && !from.contains(&entry) {
+    let allowed = match &version.plan.flow.trigger {
+        Trigger::OnDemand { from } => from.is_empty() || from.contains(&entry),
+        // By hand it starts as anything else does, only not by a button of a view.
+        Trigger::Schedule(_) | Trigger::Webhook(_) => entry != Entry::Button,
+    };
+    if !allowed {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "entry_not_allowed",

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::app::Effect;
 use crate::diagnostic::Faults;
 use crate::flow::{
-    Ask, Backoff, Draft, Dynamic, Entry, Flow, Input, Keep, Limits, Millis, Retry, Slot, SlotKind, Step,
-    Trigger,
+    Ask, Backoff, Draft, Dynamic, Entry, Flow, Input, Keep, Limits, Millis, Retry, Slot, SlotKind,
+    Step, Trigger,
 };
 use crate::ids::{FlowName, SlotName, StepId};
 use crate::yaml::{Data, Node};

@@ -116,7 +116,9 @@ impl Index {
                 };
                 reads.with.push(named(input));
                 let condition = step.condition.as_ref();
-                reads.condition.push(named(condition.map(Condition::references)));
+                reads
+                    .condition
+                    .push(named(condition.map(Condition::references)));
             }
             for (_, template) in &plan.outputs {
                 let references = template.references();
@@ -145,7 +147,12 @@ impl Index {
             }
             let Some(id) = parts.next() else {
                 if !unguarded {
-                    found.extend(plan.blocks.get(block).into_iter().flat_map(|b| b.steps.clone()));
+                    found.extend(
+                        plan.blocks
+                            .get(block)
+                            .into_iter()
+                            .flat_map(|b| b.steps.clone()),
+                    );
                 }
                 continue;
             };

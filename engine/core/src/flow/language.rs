@@ -72,15 +72,7 @@ const fn later(name: &'static str) -> Key {
 }
 
 /// Modules of the language that this version does not have.
-pub(crate) const LATER_MODULES: &[&str] = &[
-    "core.wait",
-    "core.wait_for_callback",
-    "core.approve",
-    "core.run_flow",
-    "core.parse_json",
-    "core.parse_csv",
-    "core.render",
-];
+pub(crate) const LATER_MODULES: &[&str] = &["core.parse_json", "core.parse_csv", "core.render"];
 
 /// Names of the language that expressions cannot see yet, and where they come from.
 pub(crate) const LATER_ROOTS: &[(&str, &str)] = &[

@@ -217,7 +217,11 @@ impl Decision<'_> {
             }
         }
         let attempt = attempts.saturating_add(1);
-        match run.plan.steps[step].with.evaluate(&run.scope(step)) {
+        let Some(work) = run.plan.steps[step].module() else {
+            let error = StepError::new(ErrorKind::Internal, "this step uses no module");
+            return self.fail(step, attempt, error);
+        };
+        match work.with.evaluate(&run.scope(step)) {
             Ok(input) => {
                 self.room = self.room.saturating_sub(1);
                 self.commands.push(Command::StartStep(StartStep {

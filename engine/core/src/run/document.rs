@@ -110,7 +110,7 @@ fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
         "state": step_state(run, number),
         // Objects have no order: so a list of steps can be shown in the order they run.
         "order": number,
-        "module": run.plan.steps[number].step.uses,
+        "module": run.plan.steps[number].uses(),
         "attempts": 0,
         "acted_as": Value::Null,
         "started_at": Value::Null,

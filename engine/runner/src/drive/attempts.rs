@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actas_connections::Use;
 use actas_core::app::{Effect, Manifest, Progress};
-use actas_core::run::{ActedAs, Bound, Event, SlotState, StartStep};
+use actas_core::flow::plan::ModuleWork;
+use actas_core::run::{ActedAs, Bound, Event, IllegalEvent, SlotState, StartStep};
 use actas_core::{ErrorKind, StepError, Time};
 use actas_store::system;
 
@@ -16,10 +17,11 @@ impl Drive {
     pub(super) fn compute(&mut self, start: StartStep) -> Result<(), Stop> {
         let plan = &self.version.plan.steps[start.step];
         let step = plan.path.clone();
+        let work = self.work(start.step)?;
         let began = system::now();
         let done = compute(
-            &plan.manifest,
-            &plan.module,
+            &work.manifest,
+            &work.module,
             &self.inner.hands.natives,
             start.input,
         );
@@ -76,7 +78,7 @@ impl Drive {
             self.run.apply(&event)?;
         }
         for start in effects {
-            let attempt = self.attempt(start, now);
+            let attempt = self.attempt(start, now)?;
             let hands = self.inner.hands.clone();
             self.under_way
                 .spawn(async move { hands.perform(attempt).await });
@@ -84,27 +86,39 @@ impl Drive {
         Ok(())
     }
 
-    pub(super) fn attempt(&self, start: StartStep, now: Time) -> Attempt {
+    pub(super) fn attempt(&self, start: StartStep, now: Time) -> Result<Attempt, Stop> {
         let plan = &self.version.plan.steps[start.step];
+        let work = self.work(start.step)?;
         let through = plan.slot.and_then(|slot| match &self.run.slots[slot] {
             SlotState::Bound(bound) => Some((
                 bound.clone(),
-                self.permit_to_use(bound, plan.manifest.clone()),
+                self.permit_to_use(bound, work.manifest.clone()),
             )),
             _ => None,
         });
-        Attempt {
+        Ok(Attempt {
             step: start.step,
             attempt: start.attempt,
             started_at: now,
-            manifest: plan.manifest.clone(),
-            module: plan.module.clone(),
+            manifest: work.manifest.clone(),
+            module: work.module.clone(),
             input: start.input,
             key: self.run.idempotency_key(&plan.path),
             effect: plan.effect,
             timeout: plan.step.timeout.map(Into::into),
             through,
-        }
+        })
+    }
+
+    /// The module a step uses; only such steps have attempts.
+    fn work(&self, step: usize) -> Result<&ModuleWork, Stop> {
+        let plan = &self.version.plan.steps[step];
+        plan.module().ok_or_else(|| {
+            Stop::Illegal(IllegalEvent {
+                event: format!("an attempt of `{}`", plan.path),
+                why: "it uses no module".to_owned(),
+            })
+        })
     }
 
     pub(super) fn permit_to_use(&self, bound: &Bound, manifest: Arc<Manifest>) -> Use {

@@ -154,7 +154,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
                     .title
                     .clone()
                     .unwrap_or_else(|| planned.id.to_string()),
-                module: planned.step.uses.to_string(),
+                module: planned.uses().map(ToString::to_string).unwrap_or_default(),
                 state: text(&step["state"]),
                 account: text(&step["acted_as"]["account"]),
                 record: record_of(&step["acted_as"]["record"]),

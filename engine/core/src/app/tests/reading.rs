@@ -70,6 +70,7 @@ modules:
   nine: {effect: read, request: {get: /h}, pages: {offset: {size: 5, size_as: {query: n}}, send_as: {query: skip}, items: "{{ response.body }}"}}
   ten: {effect: read, request: {get: /h}, pages: {link: "{{ response.body.next }}", items: "{{ response.body.items }}"}}
   eight: {effect: pure, native: core/set/1, input: {type: object}}
+  held: {effect: read, hold: wait, input: {for: {type: string}}}
 "#;
 
 #[test]

@@ -19,7 +19,10 @@ where
     if map.keys().is_sorted() {
         serializer.collect_map(map)
     } else {
-        serializer.collect_seq(map.iter().map(|(key, value)| BTreeMap::from([(key, value)])))
+        serializer.collect_seq(
+            map.iter()
+                .map(|(key, value)| BTreeMap::from([(key, value)])),
+        )
     }
 }
 
@@ -70,7 +73,10 @@ where
 pub mod optional {
     use super::{Deserialize, Deserializer, Hash, IndexMap, Serialize, Serializer};
 
-    pub fn serialize<K, V, S>(map: &Option<IndexMap<K, V>>, serializer: S) -> Result<S::Ok, S::Error>
+    pub fn serialize<K, V, S>(
+        map: &Option<IndexMap<K, V>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error>
     where
         K: Serialize + Ord,
         V: Serialize,

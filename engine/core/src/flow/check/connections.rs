@@ -325,7 +325,14 @@ impl Check<'_> {
                 .iter()
                 .filter(|scope| !dynamic.scopes.contains(scope))
             {
-                lacking.push((scope.clone(), id.as_str().to_owned(), step.uses.as_ref().map(ToString::to_string).unwrap_or_default()));
+                lacking.push((
+                    scope.clone(),
+                    id.as_str().to_owned(),
+                    step.uses
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                ));
             }
         }
         for (scope, id, uses) in lacking {

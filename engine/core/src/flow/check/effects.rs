@@ -55,6 +55,8 @@ fn reads_only(step: &Step) -> bool {
         .get("method")
         .and_then(Value::as_str)
         .unwrap_or("GET");
-    step.uses.as_ref().is_some_and(|uses| uses.as_str() == "http.request")
+    step.uses
+        .as_ref()
+        .is_some_and(|uses| uses.as_str() == "http.request")
         && matches!(method.to_ascii_uppercase().as_str(), "GET" | "HEAD")
 }

@@ -80,12 +80,8 @@ impl Check<'_> {
             };
             for misfit in compiled.misfits(&given) {
                 if !of_expression(&given, &misfit) {
-                    let fault = self.misfit(
-                        id.as_str(),
-                        uses.as_str(),
-                        &module.input_schema,
-                        &misfit,
-                    );
+                    let fault =
+                        self.misfit(id.as_str(), uses.as_str(), &module.input_schema, &misfit);
                     self.faults.extend(fault);
                 }
             }

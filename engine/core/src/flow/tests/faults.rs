@@ -381,10 +381,6 @@ limits: {items: 5}
               3 | connections: {boss: {app: sandbox_crm, dynamic: {of: approve}}}
                 |                                                  ^^
 
-            f.yaml:5:19: error[not_yet]: `core.approve` is part of the language but this version cannot run it yet
-              5 |   approve: {uses: core.approve, with: {who: "{{ run.user.manager }}"}}
-                |                   ^^^^^^^^^^^^
-
             f.yaml:6:11: error[not_yet]: `for_each` is part of the language but this version cannot run it yet
               6 |   lines: {for_each: inputs.lines, parallel: 8, steps: {}}
                 |           ^^^^^^^^

@@ -132,6 +132,19 @@ fn the_order_written_survives_the_canonical_form() {
     assert_eq!(canonical(&read), canonical(&flow));
 }
 
+/// What an earlier version of the program froze means the same now, byte by byte.
+#[test]
+fn a_version_frozen_before_reads_back_and_digests_the_same() {
+    let frozen = include_str!("frozen.json").trim_end();
+    let flow: Flow = serde_json::from_str(frozen).unwrap();
+    assert_eq!(canonical(&flow), frozen);
+    expect!["sha256:ec75172b3af052c8fda1145f4f4a9f6ccb1716ab3bcd82224940d0f103435928"]
+        .assert_eq(&digest(&flow, &["sha256:a".to_owned()]));
+    assert_eq!(flow.steps.keys().collect::<Vec<_>>().len(), 4);
+    let plan = Plan::compile(&flow, &super::apps()).unwrap();
+    assert_eq!((plan.steps.len(), plan.blocks.len()), (4, 1));
+}
+
 fn with_inputs() -> Flow {
     flow(
         r#"inputs:
