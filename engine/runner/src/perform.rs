@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actas_connections::{Connections, Usable, Use, UseError};
 use actas_core::app::{Call, Effect, Manifest, Module, Natives, Performance, Progress, RecordRef};
-use actas_core::run::{AskReason, Bound};
-use actas_core::{ErrorKind, StepError, Time};
+use actas_core::run::{AskReason, Bound, callbacks};
+use actas_core::{ErrorKind, Secret, StepError, Time};
 use actas_egress::{CallLimits, Egress};
 use futures::FutureExt;
 use serde_json::Value;
@@ -41,6 +41,8 @@ pub struct Attempt {
     pub timeout: Option<Duration>,
     /// The connection, with what proves that this run may use it.
     pub through: Option<(Bound, Use)>,
+    /// The words for callbacks in the input, with the addresses that stand there when it goes out.
+    pub callbacks: Vec<(String, Secret<String>)>,
 }
 
 /// What came of an attempt.
@@ -120,6 +122,7 @@ impl Hands {
         let (step, number, started_at) = (attempt.step, attempt.attempt, attempt.started_at);
         let bound = attempt.through.as_ref().map(|(bound, _)| bound.clone());
         let effect = attempt.effect;
+        let callbacks = attempt.callbacks.clone();
         // A panic in a module is that step's failure: without an outcome the run would be claimed and panic for ever.
         let conversation = AssertUnwindSafe(self.converse(attempt, limit)).catch_unwind();
         let result = match tokio::time::timeout(limit, conversation).await {
@@ -134,6 +137,7 @@ impl Hands {
             )
             .into()),
         };
+        let result = put_back(result, &callbacks);
         Outcome {
             step,
             attempt: number,
@@ -151,12 +155,18 @@ impl Hands {
         let Attempt {
             manifest,
             module,
-            input,
+            mut input,
             key,
             effect,
             through,
+            callbacks,
             ..
         } = attempt;
+        let addresses: Vec<(&str, &str)> = callbacks
+            .iter()
+            .map(|(word, address)| (word.as_str(), address.reveal().as_str()))
+            .collect();
+        callbacks::replace(&mut input, &addresses);
         let mut usable = match &through {
             Some((_, permit)) => Some(self.connections.credential(permit).await?),
             None => None,
@@ -216,6 +226,48 @@ impl Hands {
                 }
                 (Err(error), _, _) => return Err(error.into()),
             }
+        }
+    }
+}
+
+/// An app that gives back what it was given gives back the word, never the address.
+fn put_back(
+    result: Result<(Value, Option<RecordRef>), Failure>,
+    callbacks: &[(String, Secret<String>)],
+) -> Result<(Value, Option<RecordRef>), Failure> {
+    if callbacks.is_empty() {
+        return result;
+    }
+    // Also where an app cuts the address up: whoever has the token alone can call back.
+    let token = |address: &str| address.rsplit_once('=').map(|(_, token)| token.to_owned());
+    let tokens: Vec<Option<Secret<String>>> = callbacks
+        .iter()
+        .map(|(_, address)| token(address.reveal()).map(Secret::new))
+        .collect();
+    let whole = callbacks
+        .iter()
+        .map(|(word, address)| (address.reveal().as_str(), word.as_str()));
+    let cut = tokens
+        .iter()
+        .flatten()
+        .map(|token| (token.reveal().as_str(), "***"));
+    let pairs: Vec<(&str, &str)> = whole.chain(cut).collect();
+    match result {
+        Ok((mut output, mut record)) => {
+            callbacks::replace(&mut output, &pairs);
+            if let Some(record) = &mut record {
+                callbacks::replace_text(&mut record.id, &pairs);
+            }
+            Ok((output, record))
+        }
+        Err(mut failure) => {
+            callbacks::replace_text(&mut failure.error.message, &pairs);
+            for text in [&mut failure.error.help, &mut failure.error.code] {
+                if let Some(text) = text {
+                    callbacks::replace_text(text, &pairs);
+                }
+            }
+            Err(failure)
         }
     }
 }

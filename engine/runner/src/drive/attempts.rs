@@ -5,9 +5,10 @@ use std::sync::Arc;
 use actas_connections::Use;
 use actas_core::app::{Effect, Manifest, Progress};
 use actas_core::flow::plan::ModuleWork;
-use actas_core::run::{ActedAs, Bound, Event, IllegalEvent, SlotState, StartStep};
-use actas_core::{ErrorKind, StepError, Time};
+use actas_core::run::{ActedAs, Bound, Event, IllegalEvent, SlotState, StartStep, callbacks};
+use actas_core::{ErrorKind, Secret, StepError, Time};
 use actas_store::system;
+use serde_json::Value;
 
 use super::{Drive, Stop};
 use crate::perform::{Attempt, Outcome, compute};
@@ -96,6 +97,7 @@ impl Drive {
             )),
             _ => None,
         });
+        let callbacks = self.callbacks_in(&start.input);
         Ok(Attempt {
             step: start.step,
             attempt: start.attempt,
@@ -107,6 +109,7 @@ impl Drive {
             effect: plan.effect,
             timeout: plan.step.timeout.map(Into::into),
             through,
+            callbacks,
         })
     }
 
@@ -119,6 +122,19 @@ impl Drive {
                 why: "it uses no module".to_owned(),
             })
         })
+    }
+
+    /// The words for callbacks in an input, with their addresses. Only those of this run.
+    fn callbacks_in(&self, input: &Value) -> Vec<(String, Secret<String>)> {
+        callbacks::named(input)
+            .into_iter()
+            .filter(|(run, _)| *run == self.id)
+            .map(|(run, step)| {
+                let connections = &self.inner.hands.connections;
+                let address = connections.callback_address(&self.workspace, &run, &step);
+                (callbacks::placeholder(&run, &step), address)
+            })
+            .collect()
     }
 
     pub(super) fn permit_to_use(&self, bound: &Bound, manifest: Arc<Manifest>) -> Use {
