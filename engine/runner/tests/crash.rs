@@ -1,0 +1,111 @@
+//! A crash at each commit of a run, on both databases: it comes to the same end, and each effect is done once. What dies is the task that drives
+//! the run: the database takes no journal row past the N-th, so that the task loses everything after it, and the run is claimed when its lease
+//! has run out.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod place;
+
+use std::time::Duration;
+
+use actas_core::run::{Phase, Run};
+use actas_test_support::postgres;
+use place::Place;
+use serde_json::{Value, json};
+
+const LEASE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a run ended, for comparing.
+fn end(run: &Run) -> Value {
+    match &run.phase {
+        Phase::Ended {
+            ending,
+            outputs,
+            error,
+            ..
+        } => json!({"ending": ending.as_str(), "outputs": outputs, "error": error}),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Runs a flow on a database of its own, with a crash after so many journal rows; gives its end, what was done, and the rows there were.
+async fn once(
+    url: Option<String>,
+    texts: &[&str],
+    crash: Option<u64>,
+) -> (Value, Vec<String>, u64) {
+    let place = Place::on(url, LEASE).await;
+    let mut version = None;
+    for text in texts {
+        version = Some(place.publish(text).await);
+    }
+    if let Some(rows) = crash {
+        place.stop_after(rows).await;
+    }
+    let run = place.start(&version.unwrap(), json!({})).await;
+    let ended = tokio::time::timeout(PATIENCE, async {
+        if crash.is_some() {
+            // Claimed once more: its first task has lost it.
+            while place.statement("SELECT max(epoch) FROM runs").await == "1" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            place.go_on().await;
+        }
+        loop {
+            let loaded = place.load(&run).await;
+            if matches!(loaded.phase, Phase::Ended { .. }) {
+                return loaded;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let ended = ended.await.unwrap_or_else(|_| {
+        panic!(
+            "no end after a crash at {crash:?}\n{}",
+            texts.join("\n---\n")
+        )
+    });
+    let rows = place.journal_rows().await;
+    let mut done = place.app.done();
+    done.sort();
+    (end(&ended), done, rows)
+}
+
+/// A crash at each commit.
+async fn check(texts: &[&str]) {
+    let databases = [false, true];
+    for on_postgres in databases {
+        let url = || on_postgres.then(postgres::database).flatten();
+        if on_postgres && postgres::server().is_none() {
+            continue;
+        }
+        let (expected, done, rows) = once(url(), texts, None).await;
+        let tries = (1..rows).map(|crash| {
+            let (expected, done) = (&expected, &done);
+            async move {
+                let (found, did, _) = once(url(), texts, Some(crash)).await;
+                assert_eq!(
+                    (&found, &did),
+                    (expected, done),
+                    "crash after row {crash} of {rows}"
+                );
+            }
+        });
+        futures::future::join_all(tries).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_of_effects() {
+    check(&["
+flow: chain
+trigger: {on_demand: {}}
+steps:
+  a: {uses: toy.touch, with: {word: a}}
+  b: {uses: toy.set, with: {word: '{{ steps.a.word }}'}}
+  c: {uses: toy.touch, with: {word: '{{ steps.b.word }}c'}}
+  d: {uses: toy.touch, with: {word: '{{ steps.c.word }}d'}}
+outputs: {word: '{{ steps.d.word }}'}
+"])
+    .await;
+}
