@@ -1,29 +1,16 @@
-//! Random operations on the model, SQLite and PostgreSQL: the same answers, the same reads, the same rows in the end.
-#![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+//! Acts made of numbers: the operations that all three stores do, and what they answer.
 
-mod support;
+use actas_core::run::{AskReason, Rule};
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use actas_core::Time;
-use actas_core::audit::Verifier;
-use actas_core::ids::*;
-use actas_core::run::{AskReason, ConnectionKind, Rule};
-use actas_store::*;
-use proptest::collection::vec;
-use proptest::prelude::any;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use support::{Place, draft, journal};
+use super::support::journal;
+use super::*;
 
 /// Numbers that an act is made of.
 #[derive(Clone)]
-struct Dice([u8; 10], usize);
+pub struct Dice(pub [u8; 10], pub usize);
 
 impl Dice {
-    fn roll(&mut self, sides: u8) -> u8 {
+    pub fn roll(&mut self, sides: u8) -> u8 {
         self.1 = (self.1 + 1) % self.0.len();
         self.0[self.1] % sides
     }
@@ -51,9 +38,9 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-const KINDS: u8 = 51;
+pub const KINDS: u8 = 51;
 
-async fn op(dice: &mut Dice, model: &Store) -> Op {
+pub async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
     let workspace = WorkspaceId::from_bits(u128::from(other));
     let reader = model.reader(&workspace);
@@ -546,7 +533,7 @@ fn add_run(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Op {
 }
 
 /// One act and what came of it, as text.
-async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
+pub async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
     let lease = |dice: &mut Dice| Duration::from_secs(u64::from(dice.roll(2)) * 3600);
     match dice.roll(8) {
         0 => {
@@ -591,212 +578,4 @@ async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
             }
         }
     }
-}
-
-/// Every read there is, over all the ids that were used.
-async fn reads(store: &Store) -> Vec<String> {
-    let mut all = Vec::new();
-    macro_rules! read {
-        ($($call:expr),* $(,)?) => {$( all.push(format!("{} {:?}", stringify!($call), $call.await.unwrap())); )*};
-    }
-    for n in 1..4 {
-        read!(
-            store.due_triggers(Time(10 * n), 2),
-            store.trigger_of_hook(&HookId::from_bits(u128::try_from(n).unwrap()))
-        );
-    }
-    for ws in 0..2 {
-        let r = store.reader(&WorkspaceId::from_bits(ws));
-        read!(
-            r.users(),
-            r.flows(),
-            r.clients(None),
-            r.shared_connections()
-        );
-        read!(r.vars(), r.named_secrets(), r.triggers());
-        read!(
-            r.personal_connections(None),
-            r.clients(Some(&"crm".parse().unwrap()))
-        );
-        for word in ["one", "two", "three"] {
-            let (name, slot) = (word.parse().unwrap(), word.parse().unwrap());
-            read!(
-                r.user_by_login(word),
-                r.flow_by_name(&word.parse().unwrap())
-            );
-            read!(
-                r.manifest(word),
-                r.attempt(word),
-                r.shared_connection(&name)
-            );
-            read!(r.secret(ConnectionId::from_bits(1).as_str(), word));
-            read!(r.var(&word.parse().unwrap()), r.named_secret(&name));
-            read!(r.secret(&NamedSecretRow::owner(&name), word));
-            read!(r.grant(&UserId::from_bits(1), &FlowId::from_bits(1), &slot));
-            read!(store.session(word, Time(10)), store.token(word, Time(10)));
-            read!(store.login_link(word, Time(10)));
-        }
-        for n in 1..4 {
-            let (user, flow, run) = (
-                UserId::from_bits(n),
-                FlowId::from_bits(n),
-                RunId::from_bits(n + 10 * ws),
-            );
-            let (connection, client) = (ConnectionId::from_bits(n), ClientId::from_bits(n));
-            read!(
-                r.user(&user),
-                r.flow(&flow),
-                r.draft(&flow),
-                r.versions(&flow)
-            );
-            read!(r.build_values(&flow, &user), r.build_value_count(&flow));
-            read!(
-                r.version(&VersionId::from_bits(n)),
-                r.version_by_number(&flow, 1)
-            );
-            read!(r.client(&client), r.connection(&connection));
-            read!(
-                r.personal_connections(Some(&user)),
-                r.grants_of(&connection)
-            );
-            read!(
-                r.connections_of_subject(&client, "sub-1"),
-                r.connections_of_run(&run)
-            );
-            read!(r.connections_left_over());
-            read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
-            read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
-            read!(r.journal(&run), store.inbox(r.workspace(), &run));
-            for children in [r.children(&run).await, r.living_children(&run).await] {
-                // Not the leases: they differ by the clocks.
-                let ids = children.unwrap().into_iter().map(|run| run.id);
-                all.push(format!("children {:?}", ids.collect::<Vec<_>>()));
-            }
-            read!(
-                r.request(&RequestId::from_bits(n)),
-                r.requests_of_run(&run),
-                r.trigger(&flow)
-            );
-            for path in ["one", "two", "lines[37]/add"] {
-                read!(r.callback_used(&run, &path.parse().unwrap()));
-            }
-            let mut cursor = None;
-            loop {
-                let page = r.open_requests(1, cursor.as_deref()).await.unwrap();
-                all.push(format!("{:?}", page.items));
-                cursor = page.next;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            read!(r.idempotency(&user, &flow, "key", Time(5)));
-            for filter in [
-                RunFilter::default(),
-                RunFilter {
-                    children: true,
-                    ..RunFilter::default()
-                },
-                RunFilter {
-                    flow: Some(flow.clone()),
-                    ..RunFilter::default()
-                },
-                RunFilter {
-                    invoker: Some(user.clone()),
-                    ..RunFilter::default()
-                },
-                RunFilter {
-                    state: Some("paused".to_owned()),
-                    ..RunFilter::default()
-                },
-            ] {
-                let page = r.runs(&filter, 2, None).await.unwrap();
-                let ids: Vec<_> = page.items.into_iter().map(|run| run.id).collect();
-                all.push(format!("{filter:?} {ids:?} {:?}", page.next));
-            }
-            for filter in [
-                AuditFilter {
-                    person: Some(user.clone()),
-                    ..AuditFilter::default()
-                },
-                AuditFilter {
-                    run: Some(run.clone()),
-                    ..AuditFilter::default()
-                },
-                AuditFilter {
-                    account: Some("ana".to_owned()),
-                    ..AuditFilter::default()
-                },
-                AuditFilter::default(),
-            ] {
-                let page = r.audit(&filter, 3, None).await.unwrap();
-                let seqs: Vec<_> = page.items.into_iter().map(|e| e.record.seq).collect();
-                all.push(format!("{filter:?} {seqs:?} {:?}", page.next));
-            }
-        }
-        let mut verifier = Verifier::new(r.workspace().clone());
-        for entry in r.audit_from(1, 10_000).await.unwrap() {
-            verifier.push(&entry.record, &entry.personal).unwrap();
-        }
-        let (seq, hash) = r.audit_head().await.unwrap();
-        verifier.check_head(seq, hash).unwrap();
-    }
-    all
-}
-
-async fn compare(acts: Vec<Vec<[u8; 10]>>, places: &[Place], done: &mut BTreeSet<&'static str>) {
-    let clock = Arc::new(AtomicI64::new(0));
-    let model = Store::model(Arc::clone(&clock));
-    let mut stores = Vec::new();
-    for place in places {
-        stores.push((place.kind, place.open().await));
-    }
-    for act_dice in acts {
-        let mut ops = Vec::new();
-        for numbers in &act_dice {
-            ops.push(op(&mut Dice(*numbers, 0), &model).await);
-        }
-        let dice = Dice(act_dice[0].map(|n| n.rotate_left(3)), 0);
-        clock.store(system::now().micros(), Ordering::SeqCst);
-        let expected = act(&model, &mut dice.clone(), &ops).await;
-        for (kind, store) in &stores {
-            let answer = act(store, &mut dice.clone(), &ops).await;
-            assert_eq!(answer, expected, "{kind} after {ops:?}");
-        }
-        if expected == "ok" {
-            done.extend(ops.iter().map(Op::name));
-        } else if dice.clone().roll(8) == 0 && !expected.is_empty() {
-            done.insert("claim");
-        }
-    }
-    let (rows, answers) = (model.snapshot().await.unwrap(), reads(&model).await);
-    for (kind, store) in &stores {
-        assert_eq!(store.snapshot().await.unwrap(), rows, "{kind}");
-        assert_eq!(reads(store).await, answers, "{kind}");
-    }
-}
-
-#[test]
-fn the_model_and_both_databases_answer_alike() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let done = std::cell::RefCell::new(BTreeSet::new());
-    let config = Config {
-        cases: 8,
-        max_shrink_iters: 20,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    // Always the same numbers: a failure is a failure for everybody.
-    let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, seed);
-    let acts = vec(vec(any::<[u8; 10]>(), 1..3), 250..400);
-    runner
-        .run(&acts, |acts| {
-            let places = support::places();
-            runtime.block_on(compare(acts, &places, &mut done.borrow_mut()));
-            Ok(())
-        })
-        .unwrap();
-    // What never went well was never compared.
-    let done = done.into_inner();
-    assert_eq!(done.len(), usize::from(KINDS) + 1, "{done:?}");
 }

@@ -1,0 +1,83 @@
+//! Random operations on the model, SQLite and PostgreSQL: the same answers, the same reads, the same rows in the end.
+#![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acts;
+mod reads;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use actas_core::Time;
+use actas_core::audit::Verifier;
+use actas_core::ids::*;
+use actas_core::run::ConnectionKind;
+use actas_store::*;
+use acts::{Dice, KINDS, act, op};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use reads::reads;
+use support::{Place, draft};
+
+async fn compare(acts: Vec<Vec<[u8; 10]>>, places: &[Place], done: &mut BTreeSet<&'static str>) {
+    let clock = Arc::new(AtomicI64::new(0));
+    let model = Store::model(Arc::clone(&clock));
+    let mut stores = Vec::new();
+    for place in places {
+        stores.push((place.kind, place.open().await));
+    }
+    for act_dice in acts {
+        let mut ops = Vec::new();
+        for numbers in &act_dice {
+            ops.push(op(&mut Dice(*numbers, 0), &model).await);
+        }
+        let dice = Dice(act_dice[0].map(|n| n.rotate_left(3)), 0);
+        clock.store(system::now().micros(), Ordering::SeqCst);
+        let expected = act(&model, &mut dice.clone(), &ops).await;
+        for (kind, store) in &stores {
+            let answer = act(store, &mut dice.clone(), &ops).await;
+            assert_eq!(answer, expected, "{kind} after {ops:?}");
+        }
+        if expected == "ok" {
+            done.extend(ops.iter().map(Op::name));
+        } else if dice.clone().roll(8) == 0 && !expected.is_empty() {
+            done.insert("claim");
+        }
+    }
+    let (rows, answers) = (model.snapshot().await.unwrap(), reads(&model).await);
+    for (kind, store) in &stores {
+        assert_eq!(store.snapshot().await.unwrap(), rows, "{kind}");
+        assert_eq!(reads(store).await, answers, "{kind}");
+    }
+}
+
+#[test]
+fn the_model_and_both_databases_answer_alike() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let done = std::cell::RefCell::new(BTreeSet::new());
+    let config = Config {
+        cases: 8,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    // Always the same numbers: a failure is a failure for everybody.
+    let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, seed);
+    let acts = vec(vec(any::<[u8; 10]>(), 1..3), 250..400);
+    runner
+        .run(&acts, |acts| {
+            let places = support::places();
+            runtime.block_on(compare(acts, &places, &mut done.borrow_mut()));
+            Ok(())
+        })
+        .unwrap();
+    // What never went well was never compared.
+    let done = done.into_inner();
+    assert_eq!(done.len(), usize::from(KINDS) + 1, "{done:?}");
+}

@@ -1,0 +1,153 @@
+//! Every read there is.
+
+use super::*;
+
+/// Every read there is, over all the ids that were used.
+pub async fn reads(store: &Store) -> Vec<String> {
+    let mut all = Vec::new();
+    macro_rules! read {
+        ($($call:expr),* $(,)?) => {$( all.push(format!("{} {:?}", stringify!($call), $call.await.unwrap())); )*};
+    }
+    for n in 1..4 {
+        read!(
+            store.due_triggers(Time(10 * n), 2),
+            store.trigger_of_hook(&HookId::from_bits(u128::try_from(n).unwrap()))
+        );
+    }
+    for ws in 0..2 {
+        let r = store.reader(&WorkspaceId::from_bits(ws));
+        read!(
+            r.users(),
+            r.flows(),
+            r.clients(None),
+            r.shared_connections()
+        );
+        read!(r.vars(), r.named_secrets(), r.triggers());
+        read!(
+            r.personal_connections(None),
+            r.clients(Some(&"crm".parse().unwrap()))
+        );
+        for word in ["one", "two", "three"] {
+            let (name, slot) = (word.parse().unwrap(), word.parse().unwrap());
+            read!(
+                r.user_by_login(word),
+                r.flow_by_name(&word.parse().unwrap())
+            );
+            read!(
+                r.manifest(word),
+                r.attempt(word),
+                r.shared_connection(&name)
+            );
+            read!(r.secret(ConnectionId::from_bits(1).as_str(), word));
+            read!(r.var(&word.parse().unwrap()), r.named_secret(&name));
+            read!(r.secret(&NamedSecretRow::owner(&name), word));
+            read!(r.grant(&UserId::from_bits(1), &FlowId::from_bits(1), &slot));
+            read!(store.session(word, Time(10)), store.token(word, Time(10)));
+            read!(store.login_link(word, Time(10)));
+        }
+        for n in 1..4 {
+            let (user, flow, run) = (
+                UserId::from_bits(n),
+                FlowId::from_bits(n),
+                RunId::from_bits(n + 10 * ws),
+            );
+            let (connection, client) = (ConnectionId::from_bits(n), ClientId::from_bits(n));
+            read!(
+                r.user(&user),
+                r.flow(&flow),
+                r.draft(&flow),
+                r.versions(&flow)
+            );
+            read!(r.build_values(&flow, &user), r.build_value_count(&flow));
+            read!(
+                r.version(&VersionId::from_bits(n)),
+                r.version_by_number(&flow, 1)
+            );
+            read!(r.client(&client), r.connection(&connection));
+            read!(
+                r.personal_connections(Some(&user)),
+                r.grants_of(&connection)
+            );
+            read!(
+                r.connections_of_subject(&client, "sub-1"),
+                r.connections_of_run(&run)
+            );
+            read!(r.connections_left_over());
+            read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
+            read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
+            read!(r.journal(&run), store.inbox(r.workspace(), &run));
+            for children in [r.children(&run).await, r.living_children(&run).await] {
+                // Not the leases: they differ by the clocks.
+                let ids = children.unwrap().into_iter().map(|run| run.id);
+                all.push(format!("children {:?}", ids.collect::<Vec<_>>()));
+            }
+            read!(
+                r.request(&RequestId::from_bits(n)),
+                r.requests_of_run(&run),
+                r.trigger(&flow)
+            );
+            for path in ["one", "two", "lines[37]/add"] {
+                read!(r.callback_used(&run, &path.parse().unwrap()));
+            }
+            let mut cursor = None;
+            loop {
+                let page = r.open_requests(1, cursor.as_deref()).await.unwrap();
+                all.push(format!("{:?}", page.items));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            read!(r.idempotency(&user, &flow, "key", Time(5)));
+            for filter in [
+                RunFilter::default(),
+                RunFilter {
+                    children: true,
+                    ..RunFilter::default()
+                },
+                RunFilter {
+                    flow: Some(flow.clone()),
+                    ..RunFilter::default()
+                },
+                RunFilter {
+                    invoker: Some(user.clone()),
+                    ..RunFilter::default()
+                },
+                RunFilter {
+                    state: Some("paused".to_owned()),
+                    ..RunFilter::default()
+                },
+            ] {
+                let page = r.runs(&filter, 2, None).await.unwrap();
+                let ids: Vec<_> = page.items.into_iter().map(|run| run.id).collect();
+                all.push(format!("{filter:?} {ids:?} {:?}", page.next));
+            }
+            for filter in [
+                AuditFilter {
+                    person: Some(user.clone()),
+                    ..AuditFilter::default()
+                },
+                AuditFilter {
+                    run: Some(run.clone()),
+                    ..AuditFilter::default()
+                },
+                AuditFilter {
+                    account: Some("ana".to_owned()),
+                    ..AuditFilter::default()
+                },
+                AuditFilter::default(),
+            ] {
+                let page = r.audit(&filter, 3, None).await.unwrap();
+                let seqs: Vec<_> = page.items.into_iter().map(|e| e.record.seq).collect();
+                all.push(format!("{filter:?} {seqs:?} {:?}", page.next));
+            }
+        }
+        let mut verifier = Verifier::new(r.workspace().clone());
+        for entry in r.audit_from(1, 10_000).await.unwrap() {
+            verifier.push(&entry.record, &entry.personal).unwrap();
+        }
+        let (seq, hash) = r.audit_head().await.unwrap();
+        verifier.check_head(seq, hash).unwrap();
+    }
+    all
+}
