@@ -188,7 +188,7 @@ impl ModuleRef {
     }
 }
 
-/// The name of a step instance in a run: today a step's id, with loops `lines[37]/add`.
+/// The name of a step instance in a run, such as `lines[37]/add`; in a plan, of a step: `lines/add`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepPath(Box<str>);
@@ -202,6 +202,18 @@ impl StepPath {
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The path of something inside what this one names: `lines[37]` and `add` give `lines[37]/add`.
+    #[must_use]
+    pub fn within(&self, name: &str) -> Self {
+        Self(format!("{}/{name}", self.0).into())
+    }
+
+    /// The path of an item or a round: `lines` and 37 give `lines[37]`.
+    #[must_use]
+    pub fn numbered(&self, index: u64) -> Self {
+        Self(format!("{}[{index}]", self.0).into())
     }
 
     /// The path as one segment of an address, in letters that nobody encodes: `lines[37]/add` is `lines.37~add`.

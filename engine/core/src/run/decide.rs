@@ -5,48 +5,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, StepError};
-use crate::run::event::{Ending, Event, SkipReason};
+use crate::run::command::{Command, StartStep};
+use crate::run::event::Event;
+use crate::run::frame::{Instance, ROOT};
+use crate::run::parts::{Ending, SkipReason};
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
 
 /// How many attempts of one run are under way at most: what bounds the inputs held in memory.
 const PARALLEL: usize = 64;
-
-/// Something for the runner to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Take this event in and record it with the next commit: a skip, a failure found while evaluating, a deadline.
-    Record(Event),
-    /// Look a slot's connection up; bind it, or ask its person. By number in the plan. Given again until the outcome was applied.
-    ResolveSlot(usize),
-    /// Perform a step.
-    StartStep(StartStep),
-    /// Nothing can move before this instant but what comes from outside.
-    WaitUntil(Time),
-    /// Nothing can move until somebody or something outside does.
-    WaitForOutside,
-    /// All is settled.
-    Finish {
-        /// How.
-        ending: Ending,
-        /// What it gives back.
-        outputs: Arc<Value>,
-        /// Why it failed.
-        error: Option<StepError>,
-    },
-}
-
-/// A step to perform.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StartStep {
-    /// Its number in the plan.
-    pub step: usize,
-    /// From 1.
-    pub attempt: u32,
-    /// Its input, evaluated.
-    pub input: Value,
-}
 
 /// Says what happens next. Commands are independent of one another; after their outcomes were applied it is asked again. Steps that are
 /// `Running` are under way and not started again: after a crash they are `Pending`, because their start was not journaled, except for
@@ -55,7 +23,7 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
     if run.created.is_none() || matches!(run.phase, Phase::Ended { .. }) {
         return Vec::new();
     }
-    if run.progress.settled == run.steps.len() {
+    if run.root().is_settled() {
         return vec![finish(run)];
     }
     let mut decision = Decision {
@@ -103,29 +71,30 @@ impl Decision<'_> {
     fn wind_down(&mut self) {
         let (run, now) = (self.run, self.now);
         let closing = run.is_closing(now);
-        if !closing && run.progress.failed == 0 {
+        if !closing && !run.is_failing(ROOT) {
             return;
         }
+        let root = run.root();
         let goes_on = |step: usize| !closing && run.plan.steps[step].asks_of_failure;
-        if closing || run.progress.plain_pending > 0 {
-            for (step, state) in run.steps.iter().enumerate() {
-                if *state == StepState::Pending && !goes_on(step) {
-                    self.skip(step, SkipReason::RunEnding);
+        if closing || root.plain_pending > 0 {
+            for step in root.steps() {
+                if *root.state(step) == StepState::Pending && !goes_on(step) {
+                    self.skip(Instance::root(step), SkipReason::RunEnding);
                 }
             }
         }
-        for &(_, step) in &run.progress.retrying {
+        for &(_, at) in &run.progress.retrying {
             if let StepState::Retrying {
                 attempts, error, ..
-            } = &run.steps[step]
-                && !goes_on(step)
+            } = run.state(at)
+                && !goes_on(at.step)
             {
                 let error = if run.has_timed_out(now) {
                     timed_out(run)
                 } else {
                     error.clone()
                 };
-                self.fail(step, *attempts, error);
+                self.fail(at, *attempts, error);
             }
         }
     }
@@ -153,8 +122,8 @@ impl Decision<'_> {
                 SlotState::Unresolved => self.resolve(slot),
                 SlotState::Expired => {
                     for &step in &run.plan.slots[slot].used_by {
-                        if run.steps[step] == StepState::Pending {
-                            self.fail(step, 0, nobody_signed_in(run, slot));
+                        if *run.root().state(step) == StepState::Pending {
+                            self.fail(Instance::root(step), 0, nobody_signed_in(run, slot));
                         }
                     }
                 }
@@ -165,51 +134,51 @@ impl Decision<'_> {
 
     fn start(&mut self) {
         let progress = &self.run.progress;
-        let ending = progress.failed > 0;
-        for &(due, step) in &progress.retrying {
-            if due > self.now || self.room == 0 {
-                break;
-            }
-            if !ending || self.run.plan.steps[step].asks_of_failure {
-                self.consider(step);
-            }
-        }
-        for &step in &progress.ready {
+        let goes_on = |at: &Instance| {
+            !self.run.is_failing(at.frame) || self.run.plan.steps[at.step].asks_of_failure
+        };
+        let due = progress
+            .retrying
+            .iter()
+            .take_while(|(due, _)| *due <= self.now)
+            .map(|(_, at)| at);
+        let moving = due.chain(&progress.ready).filter(|at| goes_on(at));
+        for &at in moving.collect::<Vec<_>>() {
             if self.room == 0 {
                 break;
             }
-            if !ending || self.run.plan.steps[step].asks_of_failure {
-                self.consider(step);
-            }
+            self.consider(at);
         }
-        let idle = progress.running.is_empty()
-            && progress.ready.is_empty()
-            && progress.parked.is_empty()
-            && progress.retrying.is_empty();
-        if idle && self.commands.is_empty() {
-            for &step in &progress.deferred {
-                self.consider(step);
+        if !self.commands.is_empty() {
+            return;
+        }
+        for &frame in &progress.deferring {
+            let living = &self.run.frames[frame];
+            if living.live == 0 {
+                for &step in &living.deferred {
+                    self.consider(Instance { frame, step });
+                }
             }
         }
     }
 
     /// A step whose needs have ended, or whose next attempt is due.
-    fn consider(&mut self, step: usize) {
+    fn consider(&mut self, at: Instance) {
         let run = self.run;
-        let attempts = match &run.steps[step] {
+        let attempts = match run.state(at) {
             StepState::Retrying { attempts, .. } => *attempts,
-            _ => match run.verdict(step) {
+            _ => match run.verdict(at) {
                 Verdict::Go => 0,
-                Verdict::Skip(because) => return self.skip(step, because),
-                Verdict::Fault(error) => return self.fail(step, 1, *error),
+                Verdict::Skip(because) => return self.skip(at, because),
+                Verdict::Fault(error) => return self.fail(at, 1, *error),
             },
         };
-        if let Some(slot) = run.plan.steps[step].slot {
+        if let Some(slot) = run.plan.steps[at.step].slot {
             match run.slots[slot] {
                 SlotState::Bound(_) => {}
                 SlotState::Asked { .. } => return,
                 SlotState::Expired => {
-                    return self.fail(step, attempts, nobody_signed_in(run, slot));
+                    return self.fail(at, attempts, nobody_signed_in(run, slot));
                 }
                 SlotState::Unresolved => {
                     return self.resolve(slot);
@@ -217,20 +186,21 @@ impl Decision<'_> {
             }
         }
         let attempt = attempts.saturating_add(1);
-        let Some(work) = run.plan.steps[step].module() else {
+        let Some(work) = run.plan.steps[at.step].module() else {
             let error = StepError::new(ErrorKind::Internal, "this step uses no module");
-            return self.fail(step, attempt, error);
+            return self.fail(at, attempt, error);
         };
-        match work.with.evaluate(&run.scope(step)) {
+        match work.with.evaluate(&run.scope(at)) {
             Ok(input) => {
                 self.room = self.room.saturating_sub(1);
                 self.commands.push(Command::StartStep(StartStep {
-                    step,
+                    at,
+                    path: run.path(at),
                     attempt,
                     input,
                 }));
             }
-            Err(error) => self.fail(step, attempt, error),
+            Err(error) => self.fail(at, attempt, error),
         }
     }
 
@@ -241,17 +211,17 @@ impl Decision<'_> {
         }
     }
 
-    fn skip(&mut self, step: usize, because: SkipReason) {
+    fn skip(&mut self, at: Instance, because: SkipReason) {
         self.commands.push(Command::Record(Event::StepSkipped {
-            step: self.run.plan.steps[step].path.clone(),
+            step: self.run.path(at),
             because,
             at: self.now,
         }));
     }
 
-    fn fail(&mut self, step: usize, attempts: u32, error: StepError) {
+    fn fail(&mut self, at: Instance, attempts: u32, error: StepError) {
         self.fails = true;
-        let event = self.run.given_up(step, attempts, error, self.now);
+        let event = self.run.given_up(at, attempts, error, self.now);
         self.commands.push(Command::Record(event));
     }
 }
@@ -269,8 +239,8 @@ fn finish(run: &Run) -> Command {
             error: None,
         };
     }
-    if let Some(first) = run.progress.first_failed {
-        return failed(match &run.steps[first] {
+    if let Some(first) = run.root().first_failed {
+        return failed(match run.root().state(first) {
             StepState::Failed { error, .. } => StepError {
                 step: Some(run.plan.steps[first].path.clone()),
                 ..error.clone()
@@ -301,11 +271,11 @@ fn outputs(run: &Run) -> Result<Value, StepError> {
     for (number, (name, template)) in run.plan.outputs.iter().enumerate() {
         let skipped = reads.outputs_unguarded[number]
             .iter()
-            .any(|&step| matches!(run.steps[step], StepState::Skipped { .. }));
+            .any(|&step| matches!(run.root().state(step), StepState::Skipped { .. }));
         let value = if skipped {
             Value::Null
         } else {
-            let scope = run.scope_of(reads.outputs[number].iter().copied());
+            let scope = run.scope_of(ROOT, reads.outputs[number].iter().copied());
             template.evaluate(&scope).map_err(|error| StepError {
                 message: format!("output `{name}`: {}", error.message),
                 ..error

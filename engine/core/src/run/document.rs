@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::ids::{SignInId, UserId};
+use crate::run::frame::Instance;
 use crate::run::privacy::Privacy;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -54,10 +55,9 @@ pub fn document(
         "version": created.and_then(|c| c.number),
         "digest": created.map(|c| &c.digest),
         "state": run.state_name(now),
-        "invoker": created.map(|c| &c.invoker.login),
+        "invoker": created.and_then(|c| c.invoker.as_ref()).map(|i| &i.login),
         "entry": created.map(|c| c.entry),
-        // A run that others were made of would stand here; retries come with loops and undo.
-        "retry_of": Value::Null,
+        "retry_of": created.and_then(|c| c.retry_of.as_ref()),
         "outputs": outputs,
         "paused": paused(run, connect),
         "steps": steps,
@@ -99,8 +99,9 @@ fn paused(run: &Run, connect: &dyn Fn(&SignInId) -> String) -> Value {
 
 /// A person as documents name them: by login where the run knows it.
 fn login<'r>(run: &'r Run, person: &'r UserId) -> &'r str {
-    match &run.created {
-        Some(created) if created.invoker.id == *person => &created.invoker.login,
+    let invoker = run.created.as_ref().and_then(|c| c.invoker.as_ref());
+    match invoker {
+        Some(invoker) if invoker.id == *person => &invoker.login,
         _ => person.as_str(),
     }
 }
@@ -123,8 +124,23 @@ fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
             fields.insert(field.to_owned(), value);
         }
     };
-    match &run.steps[number] {
+    match run.state(Instance::root(number)) {
         StepState::Pending => {}
+        StepState::Inside { at } => set("started_at", json!(at)),
+        StepState::Held { attempt, at, .. } => {
+            set("attempts", json!(attempt));
+            set("started_at", json!(at));
+        }
+        StepState::Undecided {
+            attempts,
+            error,
+            started_at,
+            ..
+        } => {
+            set("attempts", json!(attempts));
+            set("started_at", json!(started_at));
+            set("error", privacy.error(Some(number), error));
+        }
         StepState::Running { attempt, at } => {
             set("attempts", json!(attempt));
             set("started_at", json!(at));
@@ -180,11 +196,14 @@ fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
 
 /// `pending running waiting paused succeeded failed skipped`: waiting for the clock, paused for a person.
 fn step_state(run: &Run, number: usize) -> &'static str {
-    match &run.steps[number] {
-        StepState::Pending if run.waits_for_person(number) => "paused",
+    match run.state(Instance::root(number)) {
+        StepState::Pending if run.waits_for_person(Instance::root(number)) => "paused",
         StepState::Pending => "pending",
         StepState::Running { .. } => "running",
-        StepState::Retrying { .. } if run.waits_for_person(number) => "paused",
+        StepState::Retrying { .. } if run.waits_for_person(Instance::root(number)) => "paused",
+        StepState::Held { .. } => "waiting",
+        StepState::Undecided { .. } => "paused",
+        StepState::Inside { .. } => "running",
         StepState::Retrying { .. } => "waiting",
         StepState::Succeeded { .. } => "succeeded",
         StepState::Failed { .. } => "failed",

@@ -6,262 +6,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::app::RecordRef;
 use crate::error::StepError;
-use crate::flow::Entry;
-use crate::ids::{
-    ConnectionId, FlowId, FlowName, RunId, SignInId, SlotName, StepPath, UserId, VersionId,
+use crate::ids::{RequestId, RunId, SignInId, SlotName, StepPath, UserId};
+use crate::run::parts::{
+    ActedAs, Answer, AskReason, Bound, Created, Decider, Ending, FailedItem, Hold, SkipReason,
+    is_null,
 };
 use crate::time::Time;
 
 /// The meaning of apply, decide, expressions and filters that this program gives to new runs. Behaviour changes only under a new level.
-pub const LEVEL: u32 = 1;
+pub const LEVEL: u32 = 2;
 
 /// The version that this program writes events in. Older ones are upcast when they are read.
 pub const EVENT_VERSION: u32 = 1;
-
-/// A person as a run keeps them: a snapshot from its start, what `run.user` shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// Who it is.
-    pub id: UserId,
-    /// The name they log in with.
-    pub login: String,
-    /// What people call them.
-    pub name: String,
-    /// Where mail reaches them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// The login of their manager.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manager: Option<String>,
-    /// Their roles.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<String>,
-}
-
-fn is_null(value: &Arc<Value>) -> bool {
-    value.is_null()
-}
-
-/// How a run began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Created {
-    /// The meaning it runs under.
-    pub level: u32,
-    /// The run.
-    pub run: RunId,
-    /// The first run of its chain of retries: what idempotency keys are made of.
-    pub first_run: RunId,
-    /// The flow.
-    pub flow: FlowId,
-    /// Its name then.
-    pub flow_name: FlowName,
-    /// The frozen document it runs.
-    pub version: VersionId,
-    /// The version's number; none for a draft's snapshot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<u32>,
-    /// `sha256:…` of the version.
-    pub digest: String,
-    /// The person it acts for.
-    pub invoker: Person,
-    /// The way it came in.
-    pub entry: Entry,
-    /// What it was given, defaults filled in. Shared, as all values of a run are, so that nothing copies them.
-    pub inputs: Arc<Value>,
-    /// Workspace values as they were.
-    #[serde(default, skip_serializing_if = "is_null")]
-    pub vars: Arc<Value>,
-    /// When.
-    pub at: Time,
-}
-
-/// Which rule chose a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// The slot names a shared connection.
-    Shared,
-    /// The invoker's own.
-    Invoker,
-    /// That of whoever decided an approval.
-    Approver,
-    /// The parent's owner runs with the parent.
-    Owner,
-    /// The author's build-time value, in a draft run.
-    BuildTime,
-}
-
-impl Rule {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Shared,
-        Self::Invoker,
-        Self::Approver,
-        Self::Owner,
-        Self::BuildTime,
-    ];
-
-    /// The one of a name that [`Self::as_str`] gave.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name)
-    }
-
-    /// The name answers and audit records use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Invoker => "invoker",
-            Self::Approver => "approver",
-            Self::Owner => "owner",
-            Self::BuildTime => "build_time",
-        }
-    }
-}
-
-/// Whether a connection is the workspace's or one person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionKind {
-    /// The workspace's.
-    Shared,
-    /// One person's.
-    Personal,
-}
-
-impl ConnectionKind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Shared, Self::Personal];
-
-    /// The one of a name that [`Self::as_str`] gave.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name)
-    }
-
-    /// The name answers use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Personal => "personal",
-        }
-    }
-}
-
-/// The connection a slot was bound to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bound {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Whose kind.
-    pub kind: ConnectionKind,
-    /// The rule that chose it.
-    pub rule: Rule,
-    /// The external account's name.
-    pub account: String,
-}
-
-/// As which external account a step was done, and what it touched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActedAs {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Whose kind.
-    pub kind: ConnectionKind,
-    /// The rule that chose it.
-    pub rule: Rule,
-    /// The external account's name.
-    pub account: String,
-    /// What was touched in the app.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<RecordRef>,
-}
-
-/// Why a person is asked to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AskReason {
-    /// They have no connection for it.
-    Missing,
-    /// It ran out and could not be refreshed.
-    Expired,
-    /// The app took it back.
-    Revoked,
-    /// They disconnected it.
-    Disconnected,
-    /// It lacks scopes.
-    Scopes,
-    /// There is one, but this flow was not allowed to use it, or wants more than was agreed to.
-    Consent,
-    /// They said no; it stays open until they change their mind.
-    Declined,
-}
-
-impl AskReason {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Missing,
-        Self::Expired,
-        Self::Revoked,
-        Self::Disconnected,
-        Self::Scopes,
-        Self::Consent,
-        Self::Declined,
-    ];
-
-    /// The one of a name that [`Self::as_str`] gave.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name)
-    }
-
-    /// The name answers use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::Disconnected => "disconnected",
-            Self::Scopes => "scopes",
-            Self::Consent => "consent",
-            Self::Declined => "declined",
-        }
-    }
-}
-
-/// Why a step was skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SkipReason {
-    /// Its `if` was false.
-    Condition,
-    /// A step it needs was skipped.
-    Needed,
-    /// The run was failing or being cancelled before it could start.
-    RunEnding,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// All went well.
-    Succeeded,
-    /// A step failed for good, or a deadline passed.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl Ending {
-    /// The name answers and the store use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -371,6 +128,161 @@ pub enum Event {
         /// When.
         at: Time,
     },
+    /// A loop over a list began: its items are known, and the first of them begin.
+    EachBegan {
+        /// The loop.
+        step: StepPath,
+        /// How many items there are.
+        items: u64,
+        /// When.
+        at: Time,
+    },
+    /// A round of a `while` or `until` began.
+    RoundBegan {
+        /// The loop.
+        step: StepPath,
+        /// Its number, from 0.
+        round: u64,
+        /// When.
+        at: Time,
+    },
+    /// A switch went one way.
+    CaseChosen {
+        /// The switch.
+        step: StepPath,
+        /// The case's key; none for its `default`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        case: Option<String>,
+        /// When.
+        at: Time,
+    },
+    /// What stands for a failure began: the step's `on_error`, or the flow's.
+    HandlerBegan {
+        /// The step that failed; none for the flow's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepPath>,
+        /// Why.
+        error: StepError,
+        /// When.
+        at: Time,
+    },
+    /// An item, a round, a case, a handler or an undo ended: well, or with an error.
+    FrameEnded {
+        /// Which: `lines[37]`, `poll[3]`, `route`, `old/on_error`, `create/undo`, `on_error`.
+        frame: StepPath,
+        /// What it gave, where that is more than what its steps gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Arc<Value>>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<StepError>,
+        /// When.
+        at: Time,
+    },
+    /// A step waits for the clock, somebody or something, and needs no memory meanwhile.
+    StepHeld {
+        /// The step.
+        step: StepPath,
+        /// The attempt that waits.
+        attempt: u32,
+        /// For what.
+        hold: Hold,
+        /// When.
+        at: Time,
+    },
+    /// Some items of a long loop began in a run of their own.
+    BatchBegan {
+        /// The loop.
+        step: StepPath,
+        /// Its number, from 0.
+        batch: u64,
+        /// The run.
+        child: RunId,
+        /// When.
+        at: Time,
+    },
+    /// All items of a batch have ended.
+    BatchEnded {
+        /// The loop.
+        step: StepPath,
+        /// Its number, from 0.
+        batch: u64,
+        /// The run.
+        child: RunId,
+        /// What they gave, in order; null for one that failed.
+        items: Arc<Value>,
+        /// Those that failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<FailedItem>,
+        /// When.
+        at: Time,
+    },
+    /// A child run needs a person, or no longer does.
+    ChildPaused {
+        /// The step that waits for it.
+        step: StepPath,
+        /// The run.
+        child: RunId,
+        /// Whether it does.
+        paused: bool,
+        /// When.
+        at: Time,
+    },
+    /// A person is asked what became of a step of which nobody knows whether it happened.
+    DecisionAsked {
+        /// The step.
+        step: StepPath,
+        /// The attempt in doubt.
+        attempt: u32,
+        /// What is known.
+        error: StepError,
+        /// The request.
+        request: RequestId,
+        /// When it is too late.
+        until: Time,
+        /// When.
+        at: Time,
+    },
+    /// They said what became of it.
+    Decided {
+        /// The step.
+        step: StepPath,
+        /// What they said.
+        answer: Answer,
+        /// Who; none if nobody did in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Decider>,
+        /// When.
+        at: Time,
+    },
+    /// What a finished step did begins to be undone.
+    UndoBegan {
+        /// The step.
+        step: StepPath,
+        /// When.
+        at: Time,
+    },
+    /// A step succeeded in the run that this one tries again.
+    StepImported {
+        /// The step.
+        step: StepPath,
+        /// What it gave.
+        output: Arc<Value>,
+        /// As which account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acted_as: Option<ActedAs>,
+        /// When.
+        at: Time,
+    },
+    /// What a step waits for was called from outside, perhaps before it waits.
+    CallbackCame {
+        /// The step.
+        step: StepPath,
+        /// What the call brought.
+        payload: Arc<Value>,
+        /// When.
+        at: Time,
+    },
     /// Somebody cancelled: nothing new starts, what is under way finishes.
     CancelAsked {
         /// Who.
@@ -401,7 +313,24 @@ impl fmt::Display for Event {
             Self::StepStarted { step, .. }
             | Self::StepSucceeded { step, .. }
             | Self::StepFailed { step, .. }
-            | Self::StepSkipped { step, .. } => write!(f, " {step}"),
+            | Self::StepSkipped { step, .. }
+            | Self::EachBegan { step, .. }
+            | Self::RoundBegan { step, .. }
+            | Self::CaseChosen { step, .. }
+            | Self::StepHeld { step, .. }
+            | Self::BatchBegan { step, .. }
+            | Self::BatchEnded { step, .. }
+            | Self::ChildPaused { step, .. }
+            | Self::DecisionAsked { step, .. }
+            | Self::Decided { step, .. }
+            | Self::UndoBegan { step, .. }
+            | Self::StepImported { step, .. }
+            | Self::CallbackCame { step, .. } => write!(f, " {step}"),
+            Self::FrameEnded { frame, .. } => write!(f, " {frame}"),
+            Self::HandlerBegan { step, .. } => match step {
+                Some(step) => write!(f, " {step}"),
+                None => Ok(()),
+            },
             Self::SlotBound { slot, .. }
             | Self::SlotAsked { slot, .. }
             | Self::SlotDeclined { slot, .. }
@@ -426,6 +355,20 @@ impl Event {
             Self::SlotDeclined { .. } => "slot_declined",
             Self::SlotLost { .. } => "slot_lost",
             Self::SlotExpired { .. } => "slot_expired",
+            Self::EachBegan { .. } => "each_began",
+            Self::RoundBegan { .. } => "round_began",
+            Self::CaseChosen { .. } => "case_chosen",
+            Self::HandlerBegan { .. } => "handler_began",
+            Self::FrameEnded { .. } => "frame_ended",
+            Self::StepHeld { .. } => "step_held",
+            Self::BatchBegan { .. } => "batch_began",
+            Self::BatchEnded { .. } => "batch_ended",
+            Self::ChildPaused { .. } => "child_paused",
+            Self::DecisionAsked { .. } => "decision_asked",
+            Self::Decided { .. } => "decided",
+            Self::UndoBegan { .. } => "undo_began",
+            Self::StepImported { .. } => "step_imported",
+            Self::CallbackCame { .. } => "callback_came",
             Self::CancelAsked { .. } => "cancel_asked",
             Self::RunEnded { .. } => "run_ended",
         }
@@ -444,6 +387,20 @@ impl Event {
             | Self::SlotDeclined { at, .. }
             | Self::SlotLost { at, .. }
             | Self::SlotExpired { at, .. }
+            | Self::EachBegan { at, .. }
+            | Self::RoundBegan { at, .. }
+            | Self::CaseChosen { at, .. }
+            | Self::HandlerBegan { at, .. }
+            | Self::FrameEnded { at, .. }
+            | Self::StepHeld { at, .. }
+            | Self::BatchBegan { at, .. }
+            | Self::BatchEnded { at, .. }
+            | Self::ChildPaused { at, .. }
+            | Self::DecisionAsked { at, .. }
+            | Self::Decided { at, .. }
+            | Self::UndoBegan { at, .. }
+            | Self::StepImported { at, .. }
+            | Self::CallbackCame { at, .. }
             | Self::CancelAsked { at, .. }
             | Self::RunEnded { at, .. } => *at,
         }

@@ -1,11 +1,15 @@
 //! A run: the fold of its journal. [`Run::apply`] alone decides whether an event is legal, [`decide`] alone decides what happens next.
 
+pub mod apply;
 pub mod approval;
 pub mod callbacks;
+pub mod command;
 pub mod decide;
 pub mod document;
 pub mod event;
+pub mod frame;
 pub mod hold;
+pub mod parts;
 pub mod privacy;
 mod progress;
 pub mod refused;
@@ -15,10 +19,14 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Command, StartStep, decide};
+pub use apply::IllegalEvent;
+pub use command::{AskDecision, Command, StartBatch, StartHold, StartStep};
+pub use decide::decide;
 pub use document::{RunDocument, Viewer, document};
 pub use event::*;
+pub use frame::{Frame, Frames, Instance, ROOT};
 pub use hold::HoldSpec;
+pub use parts::*;
 pub use privacy::Privacy;
 pub use refused::Refused;
-pub use state::{IllegalEvent, Phase, Run, SlotState, StepState};
+pub use state::{Phase, Run, SlotState, StepState};

@@ -7,7 +7,9 @@ use crate::error::{ErrorKind, StepError};
 use crate::flow::SlotKind;
 use crate::ids::{StepPath, UserId};
 use crate::run::document::Viewer;
-use crate::run::event::{ActedAs, ConnectionKind, Event, Rule};
+use crate::run::event::Event;
+use crate::run::frame::Instance;
+use crate::run::parts::{ActedAs, ConnectionKind, Rule};
 use crate::run::state::{Run, SlotState, StepState};
 
 /// What is hidden from one viewer of one run, as it stands now. To be made again after events that bind slots or end steps.
@@ -145,6 +147,20 @@ impl<'r> Privacy<'r> {
             | Event::SlotDeclined { .. }
             | Event::SlotLost { .. }
             | Event::SlotExpired { .. }
+            | Event::EachBegan { .. }
+            | Event::RoundBegan { .. }
+            | Event::CaseChosen { .. }
+            | Event::HandlerBegan { .. }
+            | Event::FrameEnded { .. }
+            | Event::StepHeld { .. }
+            | Event::BatchBegan { .. }
+            | Event::BatchEnded { .. }
+            | Event::ChildPaused { .. }
+            | Event::DecisionAsked { .. }
+            | Event::Decided { .. }
+            | Event::UndoBegan { .. }
+            | Event::StepImported { .. }
+            | Event::CallbackCame { .. }
             | Event::CancelAsked { .. } => {}
         }
         shown
@@ -169,7 +185,7 @@ impl Run {
         let Some(slot) = self.plan.steps[step].slot else {
             return false;
         };
-        let used = match &self.steps[step] {
+        let used = match self.state(Instance::root(step)) {
             StepState::Succeeded {
                 acted_as: Some(used),
                 ..
@@ -183,18 +199,18 @@ impl Run {
                 _ => None,
             },
         };
-        let invoker = self.created.as_ref().map(|created| &created.invoker.id);
+        let is_own = self.created.as_ref().is_some_and(|c| c.is_of(user));
         match used {
             Some((ConnectionKind::Shared, _)) => false,
             Some((
                 ConnectionKind::Personal,
                 Rule::Shared | Rule::Invoker | Rule::Owner | Rule::BuildTime,
-            )) => invoker != Some(user),
+            )) => !is_own,
             // Whoever approved is not kept with the connection: then it is nobody's to see.
             Some((ConnectionKind::Personal, Rule::Approver)) => true,
             None => {
                 matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_))
-                    && invoker != Some(user)
+                    && !is_own
             }
         }
     }

@@ -2,14 +2,15 @@
 //! holds nothing that folding the journal again would not give.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::error::StepError;
 use crate::expr::Scope;
 use crate::flow::{Ask, Plan, SlotKind};
-use crate::run::event::{Created, SkipReason};
+use crate::run::frame::{Frame, Instance, ROOT};
+use crate::run::parts::{Created, SkipReason};
 use crate::run::standing::Running;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -27,28 +28,18 @@ pub(super) enum Verdict {
 
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
-    /// Step by step: how many of the steps it needs have not ended.
-    pub open_needs: Vec<usize>,
-    /// Verdicts that cannot change any more, as they are found.
-    verdicts: Vec<OnceLock<Verdict>>,
     /// Pending steps whose needs have ended, but for those in the next two sets.
-    pub ready: BTreeSet<usize>,
+    pub ready: BTreeSet<Instance>,
     /// Of these, the ones without a condition whose slot is asked for: nothing but the slot can move them.
-    pub parked: BTreeSet<usize>,
-    /// Pending steps that ask of failure and need nothing: their turn comes when nothing else moves.
-    pub deferred: BTreeSet<usize>,
+    pub parked: BTreeSet<Instance>,
+    /// Frames with pending steps that ask of failure and need nothing: their turn comes when nothing else there moves.
+    pub deferring: BTreeSet<u32>,
     /// Steps to be tried again, by the time they are due.
-    pub retrying: BTreeSet<(Time, usize)>,
+    pub retrying: BTreeSet<(Time, Instance)>,
     /// Steps with an attempt under way.
-    pub running: BTreeSet<usize>,
-    /// How many steps have ended.
-    pub settled: usize,
-    /// How many steps have failed.
-    pub failed: usize,
-    /// The one that failed first: its error is the run's.
-    pub first_failed: Option<usize>,
-    /// How many pending steps do not ask of failure.
-    pub plain_pending: usize,
+    pub running: BTreeSet<Instance>,
+    /// Steps that wait without memory, for the clock, somebody or something.
+    pub held: BTreeSet<Instance>,
     /// True once a step was skipped because the run had taken too long: nothing that stands still after that takes it back.
     pub timed_out: bool,
     /// The slots that everything waits for before the first step.
@@ -79,17 +70,12 @@ impl Progress {
             .map(|(number, _)| number)
             .collect();
         Self {
-            open_needs: plan.index.needs.clone(),
-            verdicts: vec![OnceLock::new(); plan.steps.len()],
             ready: BTreeSet::new(),
             parked: BTreeSet::new(),
-            deferred: BTreeSet::new(),
+            deferring: BTreeSet::new(),
             retrying: BTreeSet::new(),
             running: BTreeSet::new(),
-            settled: 0,
-            failed: 0,
-            first_failed: None,
-            plain_pending: plan.steps.iter().filter(|s| !s.asks_of_failure).count(),
+            held: BTreeSet::new(),
             timed_out: false,
             gate_open: gate.is_empty(),
             gate,
@@ -103,89 +89,157 @@ impl Progress {
 
 impl Run {
     pub(super) fn begin_progress(&mut self, created: &Created) {
-        let user = &created.invoker;
-        let run = json!({
+        let mut run = json!({
             "id": created.run,
             "flow": created.flow_name,
             "version": created.number,
             "started_at": created.at,
-            "user": {
-                "id": user.id,
-                "name": user.name,
-                "email": user.email,
-                "manager": user.manager,
-                "roles": user.roles,
-            },
         });
+        // Without an invoker there is no `run.user`; a flow that names it is refused before it runs.
+        if let (Some(user), Some(fields)) = (&created.invoker, run.as_object_mut()) {
+            fields.insert(
+                "user".to_owned(),
+                json!({
+                    "id": user.id,
+                    "name": user.name,
+                    "email": user.email,
+                    "manager": user.manager,
+                    "roles": user.roles,
+                }),
+            );
+        }
         self.progress.roots = vec![
             ("inputs", created.inputs.clone()),
             ("vars", created.vars.clone()),
             ("run", Arc::new(run)),
         ];
         self.progress.timeout_at = created.at.after(self.plan.flow.limits.run());
-        for step in 0..self.steps.len() {
-            if self.progress.open_needs[step] == 0 {
-                self.enqueue(step);
+        self.enqueue_all(ROOT);
+    }
+
+    /// The root frame.
+    pub(super) fn root(&self) -> &Frame {
+        &self.frames[ROOT]
+    }
+
+    /// Puts the steps of a new frame that need nothing where they belong.
+    pub(super) fn enqueue_all(&mut self, frame: u32) {
+        for step in self.frames[frame].steps() {
+            let at = Instance { frame, step };
+            if self.open_needs(at) == 0 {
+                self.enqueue(at);
             }
         }
     }
 
+    /// How many of the steps that a step needs have not ended.
+    pub(super) fn open_needs(&self, at: Instance) -> usize {
+        let frame = &self.frames[at.frame];
+        frame.open_needs[at.step - frame.first]
+    }
+
     /// The only place where a step's state changes.
-    pub(super) fn set_step(&mut self, step: usize, state: StepState) {
-        let old = std::mem::replace(&mut self.steps[step], state);
-        let plain = !self.plan.steps[step].asks_of_failure;
+    pub(super) fn set_step(&mut self, at: Instance, state: StepState) {
+        self.leave(at);
+        let frame = &mut self.frames[at.frame];
+        let place = at.step - frame.first;
+        frame.states[place] = state;
+        self.enter(at);
+    }
+
+    /// Takes a step off the lists that its state had put it on.
+    fn leave(&mut self, at: Instance) {
+        let plain = !self.plan.steps[at.step].asks_of_failure;
+        let frame = &mut self.frames[at.frame];
         let progress = &mut self.progress;
-        match &old {
+        match &frame.states[at.step - frame.first] {
             StepState::Pending => {
-                progress.plain_pending -= usize::from(plain);
-                progress.ready.remove(&step);
-                progress.parked.remove(&step);
-                progress.deferred.remove(&step);
+                frame.plain_pending -= usize::from(plain);
+                if progress.ready.remove(&at) || progress.parked.remove(&at) {
+                    frame.live -= 1;
+                } else if frame.deferred.remove(&at.step) && frame.deferred.is_empty() {
+                    progress.deferring.remove(&at.frame);
+                }
             }
             StepState::Running { .. } => {
-                progress.running.remove(&step);
+                progress.running.remove(&at);
+                frame.live -= 1;
             }
             StepState::Retrying { due, .. } => {
-                progress.retrying.remove(&(*due, step));
+                progress.retrying.remove(&(*due, at));
+                frame.live -= 1;
             }
+            StepState::Held { .. } | StepState::Undecided { .. } => {
+                progress.held.remove(&at);
+                frame.live -= 1;
+            }
+            StepState::Inside { .. } => frame.live -= 1,
             StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::Skipped { .. } => {}
         }
-        match &self.steps[step] {
+    }
+
+    /// Puts a step on the lists that its state belongs to.
+    fn enter(&mut self, at: Instance) {
+        let plain = !self.plan.steps[at.step].asks_of_failure;
+        let failing = self.is_failing(at.frame);
+        let frame = &mut self.frames[at.frame];
+        let progress = &mut self.progress;
+        match &frame.states[at.step - frame.first] {
             StepState::Pending => {
-                progress.plain_pending += usize::from(plain);
-                self.enqueue(step);
+                frame.plain_pending += usize::from(plain);
+                self.enqueue(at);
                 return;
             }
             StepState::Running { .. } => {
-                progress.running.insert(step);
+                progress.running.insert(at);
+                frame.live += 1;
                 return;
             }
             StepState::Retrying { due, .. } => {
-                progress.retrying.insert((*due, step));
+                progress.retrying.insert((*due, at));
+                frame.live += 1;
+                return;
+            }
+            StepState::Held { .. } | StepState::Undecided { .. } => {
+                progress.held.insert(at);
+                frame.live += 1;
+                return;
+            }
+            StepState::Inside { .. } => {
+                frame.live += 1;
                 return;
             }
             StepState::Succeeded { .. } => {}
             StepState::Failed { .. } => {
-                progress.failed += 1;
-                progress.first_failed.get_or_insert(step);
+                frame.failed += 1;
+                frame.first_failed.get_or_insert(at.step);
             }
             StepState::Skipped { because, .. } => {
                 // A failure would skip only steps that do not ask of it, and a cancelled run is no longer open.
                 progress.timed_out |= *because == SkipReason::RunEnding
                     && self.phase == Phase::Open
-                    && (progress.failed == 0 || !plain);
+                    && (!failing || !plain);
             }
         }
-        progress.settled += 1;
+        frame.settled += 1;
+        let first = frame.first;
         let plan = self.plan.clone();
-        for &dependent in &plan.index.dependents[step] {
-            self.progress.open_needs[dependent] -= 1;
-            if self.progress.open_needs[dependent] == 0
-                && self.steps[dependent] == StepState::Pending
-            {
-                self.enqueue(dependent);
+        for &dependent in &plan.index.dependents[at.step] {
+            let frame = &mut self.frames[at.frame];
+            let open = &mut frame.open_needs[dependent - first];
+            *open -= 1;
+            if *open == 0 && frame.states[dependent - first] == StepState::Pending {
+                self.enqueue(Instance {
+                    step: dependent,
+                    ..at
+                });
             }
         }
+    }
+
+    /// Whether a step of this frame has failed.
+    pub(super) fn is_failing(&self, frame: u32) -> bool {
+        self.frames[frame].failed > 0
     }
 
     /// The only place where a slot's state changes in a way that lets steps move or holds them.
@@ -200,25 +254,38 @@ impl Run {
             _ => {}
         }
         self.slots[slot] = state;
-        let plan = self.plan.clone();
-        for &step in &plan.slots[slot].used_by {
-            if self.progress.ready.remove(&step) || self.progress.parked.remove(&step) {
-                self.enqueue(step);
-            }
+        let (ready, parked) = (&self.progress.ready, &self.progress.parked);
+        let users: Vec<Instance> = ready
+            .iter()
+            .chain(parked)
+            .filter(|at| self.plan.steps[at.step].slot == Some(slot))
+            .copied()
+            .collect();
+        for at in users {
+            self.leave(at);
+            self.enter(at);
         }
     }
 
-    /// Puts a pending step whose needs have ended where it belongs.
-    fn enqueue(&mut self, step: usize) {
-        let planned = &self.plan.steps[step];
-        let set = if self.is_deferrable(step) {
-            &mut self.progress.deferred
-        } else if planned.condition.is_none() && self.is_asked(step) && !self.lost_a_need(step) {
+    /// Puts a pending step where it belongs, if its needs have ended.
+    fn enqueue(&mut self, at: Instance) {
+        if self.open_needs(at) > 0 {
+            return;
+        }
+        if self.is_deferrable(at.step) {
+            self.frames[at.frame].deferred.insert(at.step);
+            self.progress.deferring.insert(at.frame);
+            return;
+        }
+        let plain = self.plan.steps[at.step].condition.is_none();
+        let parks = plain && self.is_asked(at.step) && !self.lost_a_need(at);
+        let set = if parks {
             &mut self.progress.parked
         } else {
             &mut self.progress.ready
         };
-        set.insert(step);
+        set.insert(at);
+        self.frames[at.frame].live += 1;
     }
 
     /// Whether a step asks of failure and needs nothing, so that its turn comes when nothing else moves.
@@ -235,26 +302,27 @@ impl Run {
     }
 
     /// Whether a step that it cannot do without was skipped.
-    fn lost_a_need(&self, step: usize) -> bool {
-        let planned = &self.plan.steps[step];
+    fn lost_a_need(&self, at: Instance) -> bool {
+        let planned = &self.plan.steps[at.step];
+        let frame = &self.frames[at.frame];
         !planned.asks_of_failure
             && planned.needs.iter().any(|need| {
-                matches!(self.steps[*need], StepState::Skipped { .. })
+                matches!(frame.state(*need), StepState::Skipped { .. })
                     && !planned.guarded.contains(need)
             })
     }
 
     /// What is to be done with a step whose needs have ended. What cannot change is evaluated once.
-    pub(super) fn verdict(&self, step: usize) -> Verdict {
-        let planned = &self.plan.steps[step];
+    pub(super) fn verdict(&self, at: Instance) -> Verdict {
+        let planned = &self.plan.steps[at.step];
         let find = || {
-            if self.lost_a_need(step) {
+            if self.lost_a_need(at) {
                 return Verdict::Skip(SkipReason::Needed);
             }
             match planned
                 .condition
                 .as_ref()
-                .map(|condition| condition.evaluate(&self.scope(step)))
+                .map(|condition| condition.evaluate(&self.scope(at)))
             {
                 None | Some(Ok(true)) => Verdict::Go,
                 Some(Ok(false)) => Verdict::Skip(SkipReason::Condition),
@@ -265,21 +333,24 @@ impl Run {
         if planned.condition.is_none() || planned.asks_of_failure {
             find()
         } else {
-            self.progress.verdicts[step].get_or_init(find).clone()
+            let frame = &self.frames[at.frame];
+            frame.verdicts[at.step - frame.first]
+                .get_or_init(find)
+                .clone()
         }
     }
 
     /// What the expressions of a step can look at: the steps they name are among its needs.
-    pub(super) fn scope(&self, step: usize) -> Scope {
-        self.scope_of(self.plan.steps[step].needs.iter().copied())
+    pub(super) fn scope(&self, at: Instance) -> Scope {
+        self.scope_of(at.frame, self.plan.steps[at.step].needs.iter().copied())
     }
 
     /// A scope with the outputs of some steps, as far as they succeeded.
-    pub(super) fn scope_of(&self, steps: impl Iterator<Item = usize>) -> Scope {
+    pub(super) fn scope_of(&self, frame: u32, steps: impl Iterator<Item = usize>) -> Scope {
         Scope {
             roots: self.progress.roots.clone(),
             steps: steps
-                .filter_map(|step| match &self.steps[step] {
+                .filter_map(|step| match self.frames[frame].state(step) {
                     StepState::Succeeded { output, .. } => {
                         Some((self.plan.index.ids[step].clone(), output.clone()))
                     }
@@ -287,7 +358,7 @@ impl Run {
                 })
                 .collect(),
             item: None,
-            failed: self.progress.failed > 0,
+            failed: self.is_failing(frame),
         }
     }
 
@@ -313,7 +384,7 @@ impl Run {
 
     /// Whether nothing new starts, but for what asks of failure.
     pub(super) fn is_ending(&self, now: Time) -> bool {
-        self.progress.failed > 0 || self.is_closing(now)
+        self.is_failing(ROOT) || self.is_closing(now)
     }
 
     /// Whether nothing new starts at all.

@@ -8,7 +8,9 @@ use crate::app::Effect;
 use crate::error::{ErrorKind, StepError};
 use crate::flow::{Retry, SlotKind};
 use crate::ids::StepPath;
-use crate::run::event::{ActedAs, AskReason, Event};
+use crate::run::event::Event;
+use crate::run::frame::{Instance, ROOT};
+use crate::run::parts::{ActedAs, AskReason};
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, StepState};
 use crate::time::Time;
@@ -38,11 +40,11 @@ impl Run {
             ..error
         };
         let mut retry_at = None;
-        if let Some(number) = self.plan.step(step)
-            && self.may_go_on(number, now)
+        if let Some(at) = self.instance(step)
+            && self.may_go_on(at, now)
         {
             if error.kind == ErrorKind::SignInNeeded
-                && let Some(slot) = self.lost_slot(number)
+                && let Some(slot) = self.lost_slot(at.step)
             {
                 return Event::SlotLost {
                     slot: self.plan.slots[slot].name.clone(),
@@ -51,7 +53,7 @@ impl Run {
                     at: now,
                 };
             }
-            retry_at = self.next_attempt(number, attempt, &error, now);
+            retry_at = self.next_attempt(at, attempt, &error, now);
         }
         Event::StepFailed {
             step: step.clone(),
@@ -65,9 +67,9 @@ impl Run {
     }
 
     /// Whether a step that did not get through may be tried again at all.
-    fn may_go_on(&self, step: usize, now: Time) -> bool {
+    fn may_go_on(&self, at: Instance, now: Time) -> bool {
         !self.is_closing(now)
-            && (self.progress.failed == 0 || self.plan.steps[step].asks_of_failure)
+            && (!self.is_failing(at.frame) || self.plan.steps[at.step].asks_of_failure)
     }
 
     fn lost_slot(&self, step: usize) -> Option<usize> {
@@ -78,12 +80,12 @@ impl Run {
 
     fn next_attempt(
         &self,
-        step: usize,
+        at: Instance,
         attempt: u32,
         error: &StepError,
         now: Time,
     ) -> Option<Time> {
-        let planned = &self.plan.steps[step];
+        let planned = &self.plan.steps[at.step];
         let retry = planned.step.retry.as_ref()?;
         // Of these only a refusal for being too fast says that nothing happened.
         let repeatable = match planned.effect {
@@ -94,7 +96,7 @@ impl Run {
             return None;
         }
         let asked = Duration::from_millis(error.after_ms.unwrap_or(0));
-        Some(now.after(self.delay(&planned.path, retry, attempt).max(asked)))
+        Some(now.after(self.delay(&self.path(at), retry, attempt).max(asked)))
     }
 
     /// Doubled each time up to the longest, of which a half to the whole is waited: how much, the run, the step and the attempt decide,
@@ -135,33 +137,36 @@ impl Run {
     /// ready again; those that may not, and whose start is in the journal without a result, become failures, to be recorded at once.
     pub fn interrupted(&mut self, now: Time) -> Vec<Event> {
         let mut events = Vec::new();
-        for step in self.progress.running.clone() {
-            let StepState::Running { attempt, at } = self.steps[step] else {
+        for at in self.progress.running.clone() {
+            let StepState::Running {
+                attempt,
+                at: started_at,
+            } = *self.state(at)
+            else {
                 continue;
             };
-            let planned = &self.plan.steps[step];
-            if self.is_journaled(step) {
+            if self.is_journaled(at.step) {
+                let path = self.path(at);
                 let error = StepError::new(
                     ErrorKind::Internal,
                     format!(
-                        "`{}` was interrupted: it may or may not have happened, and nothing repeats it",
-                        planned.path
+                        "`{path}` was interrupted: it may or may not have happened, and nothing repeats it"
                     ),
                 )
                 .with_code("interrupted")
                 .with_help("look in the app whether it happened before you run the flow again")
-                .at(&planned.path);
+                .at(&path);
                 events.push(Event::StepFailed {
-                    step: planned.path.clone(),
+                    step: path,
                     attempt,
                     error,
                     retry_at: None,
                     acted_as: None,
-                    started_at: at,
+                    started_at,
                     at: now,
                 });
             } else {
-                self.set_step(step, StepState::Pending);
+                self.set_step(at, StepState::Pending);
             }
         }
         events
@@ -175,18 +180,18 @@ impl Run {
             return events;
         }
         for &step in &self.plan.slots[slot].used_by {
-            let attempts = match &self.steps[step] {
+            let at = Instance { frame: ROOT, step };
+            let attempts = match self.state(at) {
                 StepState::Pending if self.is_gated() => 0,
                 StepState::Pending
-                    if self.progress.open_needs[step] == 0
-                        && matches!(self.verdict(step), Verdict::Go) =>
+                    if self.open_needs(at) == 0 && matches!(self.verdict(at), Verdict::Go) =>
                 {
                     0
                 }
                 StepState::Retrying { attempts, .. } => *attempts,
                 _ => continue,
             };
-            events.push(self.given_up(step, attempts, error.clone(), now));
+            events.push(self.given_up(at, attempts, error.clone(), now));
         }
         events
     }
@@ -194,20 +199,20 @@ impl Run {
     /// A step that fails without another attempt.
     pub(super) fn given_up(
         &self,
-        step: usize,
+        at: Instance,
         attempts: u32,
         error: StepError,
         now: Time,
     ) -> Event {
-        let path = &self.plan.steps[step].path;
-        let started_at = match &self.steps[step] {
+        let path = self.path(at);
+        let started_at = match self.state(at) {
             StepState::Retrying { started_at, .. } => *started_at,
             _ => now,
         };
         Event::StepFailed {
             step: path.clone(),
             attempt: attempts,
-            error: error.at(path),
+            error: error.at(&path),
             retry_at: None,
             acted_as: None,
             started_at,

@@ -1,6 +1,7 @@
 //! Where a run stands: what can move it, whom it waits for, and when the clock will move it. Looks only: nothing here changes a run.
 
 use crate::app::Effect;
+use crate::run::frame::{Instance, ROOT};
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -60,7 +61,7 @@ impl Run {
             open && matches!(self.slots[slot], SlotState::Asked { .. })
                 && self.plan.slots[slot].used_by.iter().any(|&step| {
                     matches!(
-                        self.steps[step],
+                        self.root().state(step),
                         StepState::Pending | StepState::Retrying { .. }
                     )
                 })
@@ -82,20 +83,20 @@ impl Run {
 
     /// Whether the run has not passed the slots that are asked for up front. What runs because the run fails does not wait for them.
     pub(super) fn is_gated(&self) -> bool {
-        !self.progress.gate_open && self.progress.failed == 0
+        !self.progress.gate_open && !self.is_failing(ROOT)
     }
 
     /// Whether a step whose needs have ended waits for its slot's person and for nothing else.
-    pub(super) fn is_held(&self, step: usize) -> bool {
-        self.is_asked(step) && matches!(self.verdict(step), Verdict::Go)
+    pub(super) fn is_held(&self, at: Instance) -> bool {
+        self.is_asked(at.step) && matches!(self.verdict(at), Verdict::Go)
     }
 
     /// Whether a step stands where only its slot's person can move it.
-    pub(super) fn waits_for_person(&self, step: usize) -> bool {
+    pub(super) fn waits_for_person(&self, at: Instance) -> bool {
         self.phase == Phase::Open
-            && self.is_asked(step)
-            && match &self.steps[step] {
-                StepState::Pending => self.progress.open_needs[step] == 0 && self.is_held(step),
+            && self.is_asked(at.step)
+            && match self.state(at) {
+                StepState::Pending => self.open_needs(at) == 0 && self.is_held(at),
                 StepState::Retrying { .. } => true,
                 _ => false,
             }
@@ -103,7 +104,7 @@ impl Run {
 
     /// When the first retry that no person holds is due.
     pub(super) fn next_retry(&self) -> Option<Time> {
-        let free = |(_, step): &&(Time, usize)| !self.is_asked(*step);
+        let free = |(_, at): &&(Time, Instance)| !self.is_asked(at.step);
         self.progress
             .retrying
             .iter()
@@ -122,19 +123,18 @@ impl Run {
     /// True if there is something to do now, retries and deadlines apart, or an attempt is under way.
     fn something_moves(&self, running: Running) -> bool {
         let progress = &self.progress;
-        let failing = progress.failed > 0;
-        let unseen = |step: usize| running == Running::AsJournaled && !self.is_journaled(step);
+        let unseen = |at: &Instance| running == Running::AsJournaled && !self.is_journaled(at.step);
         // What is under way and not in the journal would be among the deferred again.
-        let put_back = |step: usize| unseen(step) && self.is_deferrable(step);
-        let moves = |&step: &usize| {
-            !unseen(step)
-                || (!self.is_asked(step) && !put_back(step))
-                || (failing && !self.plan.steps[step].asks_of_failure)
+        let put_back = |at: &Instance| unseen(at) && self.is_deferrable(at.step);
+        let moves = |at: &Instance| {
+            !unseen(at)
+                || (!self.is_asked(at.step) && !put_back(at))
+                || (self.is_failing(at.frame) && !self.plan.steps[at.step].asks_of_failure)
         };
-        if progress.running.iter().any(moves) || progress.settled == self.steps.len() {
+        if progress.running.iter().any(moves) || self.root().is_settled() {
             return true;
         }
-        if failing && (progress.plain_pending > 0 || self.has_plain_retry()) {
+        if self.is_failing(ROOT) && (self.root().plain_pending > 0 || self.has_plain_retry()) {
             return true;
         }
         if self.is_gated() {
@@ -143,15 +143,19 @@ impl Run {
             };
             return progress.gate.iter().any(moves);
         }
-        let idle = progress.running.iter().all(|&step| put_back(step))
-            && progress.ready.is_empty()
-            && progress.parked.is_empty()
-            && progress.retrying.is_empty();
-        if idle {
-            let mut deferred = progress.deferred.iter().chain(&progress.running);
-            return deferred.any(|&step| !self.is_held(step));
+        if progress.ready.iter().any(|at| !self.is_held(*at)) {
+            return true;
         }
-        progress.ready.iter().any(|&step| !self.is_held(step))
+        // The turn of what asks of failure comes where nothing else of its frame moves.
+        let returned: Vec<Instance> = progress.running.iter().filter(|at| put_back(at)).copied().collect();
+        let deferred = progress.deferring.iter().flat_map(|&frame| {
+            let steps = self.frames[frame].deferred.iter();
+            steps.map(move |&step| Instance { frame, step })
+        });
+        deferred.chain(returned.iter().copied()).any(|at| {
+            let returned = returned.iter().filter(|one| one.frame == at.frame).count();
+            self.frames[at.frame].live == returned && !self.is_held(at)
+        })
     }
 
     /// Whether the start of this step's attempts is journaled, because they must not be repeated.
@@ -163,7 +167,7 @@ impl Run {
     }
 
     fn has_plain_retry(&self) -> bool {
-        let plain = |(_, step): &(Time, usize)| !self.plan.steps[*step].asks_of_failure;
+        let plain = |(_, at): &(Time, Instance)| !self.plan.steps[at.step].asks_of_failure;
         self.progress.retrying.iter().any(plain)
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a run, and what each event does to it.
+//! The state of a run: its frames, its slots, and where it stands as a whole. What events do to it is in [`super::apply`].
 
 use std::sync::Arc;
 
@@ -6,20 +6,11 @@ use serde_json::Value;
 
 use crate::error::StepError;
 use crate::flow::Plan;
-use crate::ids::{SignInId, SlotName, StepPath, UserId};
-use crate::run::event::{ActedAs, AskReason, Bound, Created, Ending, Event, LEVEL, SkipReason};
+use crate::ids::{RequestId, SignInId, UserId};
+use crate::run::frame::{Frame, Frames};
+use crate::run::parts::{ActedAs, AskReason, Bound, Created, Ending, Hold, SkipReason};
 use crate::run::progress::Progress;
 use crate::time::Time;
-
-/// An event that the state it meets does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} is not legal: {why}")]
-pub struct IllegalEvent {
-    /// The event's name and its subject.
-    pub event: String,
-    /// The state it met.
-    pub why: String,
-}
 
 /// A run between two events. Steps and slots are numbered as in the plan.
 #[derive(Debug, Clone)]
@@ -28,8 +19,8 @@ pub struct Run {
     pub plan: Arc<Plan>,
     /// How it began; every other event needs it first.
     pub created: Option<Box<Created>>,
-    /// Step by step.
-    pub steps: Vec<StepState>,
+    /// Frame by frame, and in them step by step.
+    pub frames: Frames,
     /// Slot by slot.
     pub slots: Vec<SlotState>,
     /// Where it stands as a whole.
@@ -83,6 +74,37 @@ pub enum StepState {
         due: Time,
         /// When the last one began.
         started_at: Time,
+    },
+    /// It waits for the clock, somebody or something, and holds no memory meanwhile.
+    Held {
+        /// The attempt that waits.
+        attempt: u32,
+        /// For what.
+        hold: Hold,
+        /// Since when.
+        at: Time,
+    },
+    /// Nobody knows whether it happened: a person is asked.
+    Undecided {
+        /// Attempts so far, the one in doubt included.
+        attempts: u32,
+        /// What is known.
+        error: StepError,
+        /// The question; none before it was put.
+        request: Option<RequestId>,
+        /// When it is too late to answer; none before it was put.
+        until: Option<Time>,
+        /// As which account.
+        acted_as: Option<ActedAs>,
+        /// When the attempt in doubt began.
+        started_at: Time,
+        /// Since when it is in doubt.
+        at: Time,
+    },
+    /// A loop or a switch whose items, rounds or case have begun.
+    Inside {
+        /// Since when.
+        at: Time,
     },
     /// Ended well.
     Succeeded {
@@ -144,325 +166,40 @@ pub enum SlotState {
 impl Run {
     /// A run of a version before its first event.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let (steps, slots) = (plan.steps.len(), plan.slots.len());
+        let slots = plan.slots.len();
         let progress = Progress::new(&plan);
+        let root = Frame::new(&plan, 0, 0..plan.steps.len());
         Self {
             plan,
             created: None,
-            steps: vec![StepState::Pending; steps],
+            frames: Frames::new(root),
             slots: vec![SlotState::Unresolved; slots],
             phase: Phase::Open,
             progress,
         }
     }
 
-    /// Takes one event in, or says why it is not legal; then nothing has changed.
-    ///
-    /// # Errors
-    /// See [`IllegalEvent`]: a second result of a step, anything after the end, an unknown step or slot.
-    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
-        self.take(event).map_err(|why| IllegalEvent {
-            event: event.to_string(),
-            why,
-        })?;
-        self.keep_time(event.at());
-        Ok(())
+    /// The meaning it runs under; that of this program before it has begun.
+    pub fn level(&self) -> u32 {
+        self.created
+            .as_ref()
+            .map_or(crate::run::LEVEL, |created| created.level)
     }
+}
 
-    /// Everything that may refuse stands before anything that changes.
-    fn take(&mut self, event: &Event) -> Result<(), String> {
-        if let Event::RunCreated(created) = event {
-            return self.begin(created);
-        }
-        if self.created.is_none() {
-            return Err("the run has not begun".to_owned());
-        }
-        if let Phase::Ended { ending, .. } = &self.phase {
-            return Err(format!("the run has ended ({})", ending.as_str()));
-        }
-        match event {
-            Event::RunCreated(_) => Err("the run has begun before".to_owned()),
-            Event::StepStarted { step, attempt, at } => {
-                let step = self.number(step)?;
-                if matches!(self.phase, Phase::Cancelling { .. }) {
-                    return Err("the run is being cancelled".to_owned());
-                }
-                if matches!(self.steps[step], StepState::Running { .. }) {
-                    return Err("an attempt is under way".to_owned());
-                }
-                if let Some(slot) = self.plan.steps[step].slot
-                    && !matches!(self.slots[slot], SlotState::Bound(_))
-                {
-                    return Err("its slot has no connection".to_owned());
-                }
-                self.attempt_fits(step, *attempt, false)?;
-                self.set_step(
-                    step,
-                    StepState::Running {
-                        attempt: *attempt,
-                        at: *at,
-                    },
-                );
-                Ok(())
-            }
-            Event::StepSucceeded {
-                step,
-                attempt,
-                output,
-                acted_as,
-                started_at,
-                at,
-            } => {
-                let step = self.number(step)?;
-                self.attempt_fits(step, *attempt, false)?;
-                self.set_step(
-                    step,
-                    StepState::Succeeded {
-                        attempts: *attempt,
-                        output: output.clone(),
-                        acted_as: acted_as.clone(),
-                        started_at: *started_at,
-                        at: *at,
-                    },
-                );
-                Ok(())
-            }
-            Event::StepFailed {
-                step,
-                attempt,
-                error,
-                retry_at,
-                acted_as,
-                started_at,
-                at,
-            } => {
-                let step = self.number(step)?;
-                self.attempt_fits(step, *attempt, retry_at.is_none())?;
-                let (error, started_at) = (error.clone(), *started_at);
-                self.set_step(
-                    step,
-                    match retry_at {
-                        Some(due) => StepState::Retrying {
-                            attempts: *attempt,
-                            error,
-                            due: *due,
-                            started_at,
-                        },
-                        None => StepState::Failed {
-                            attempts: *attempt,
-                            error,
-                            acted_as: acted_as.clone(),
-                            started_at,
-                            at: *at,
-                        },
-                    },
-                );
-                Ok(())
-            }
-            Event::StepSkipped { step, because, at } => {
-                let step = self.number(step)?;
-                if self.steps[step] != StepState::Pending {
-                    return Err(self.stands(step));
-                }
-                match because {
-                    SkipReason::Condition | SkipReason::Needed => self.needs_settled(step)?,
-                    SkipReason::RunEnding if !self.is_ending(*at) => {
-                        return Err("the run is not ending".to_owned());
-                    }
-                    SkipReason::RunEnding => {}
-                }
-                self.set_step(
-                    step,
-                    StepState::Skipped {
-                        because: *because,
-                        at: *at,
-                    },
-                );
-                Ok(())
-            }
-            Event::SlotBound { slot, bound, .. } => {
-                let slot = self.slot_number(slot)?;
-                match self.slots[slot] {
-                    SlotState::Unresolved | SlotState::Asked { .. } => {
-                        self.set_slot(slot, SlotState::Bound(bound.clone()));
-                        Ok(())
-                    }
-                    SlotState::Bound(_) => Err("the slot has its connection".to_owned()),
-                    SlotState::Expired => Err("the slot's deadline has passed".to_owned()),
-                }
-            }
-            Event::SlotAsked {
-                slot,
-                sign_in,
-                person,
-                reason,
-                until,
-                ..
-            } => {
-                let slot = self.slot_number(slot)?;
-                match self.slots[slot] {
-                    SlotState::Unresolved | SlotState::Asked { .. } => {
-                        self.set_slot(
-                            slot,
-                            SlotState::Asked {
-                                sign_in: sign_in.clone(),
-                                person: person.clone(),
-                                reason: *reason,
-                                until: *until,
-                            },
-                        );
-                        Ok(())
-                    }
-                    SlotState::Bound(_) => Err("the slot has its connection".to_owned()),
-                    SlotState::Expired => Err("the slot's deadline has passed".to_owned()),
-                }
-            }
-            Event::SlotDeclined { slot, .. } => {
-                let slot = self.slot_number(slot)?;
-                match &mut self.slots[slot] {
-                    // Steps wait for it as before: no list changes.
-                    SlotState::Asked { reason, .. } => {
-                        *reason = AskReason::Declined;
-                        Ok(())
-                    }
-                    _ => Err("nobody is asked".to_owned()),
-                }
-            }
-            Event::SlotLost { slot, step, .. } => {
-                let slot = self.slot_number(slot)?;
-                let step = self.number(step)?;
-                if self.plan.steps[step].slot != Some(slot) {
-                    return Err("the step does not use the slot".to_owned());
-                }
-                match self.steps[step] {
-                    StepState::Running { .. } => {}
-                    // The start of an attempt that may be repeated is not in the journal.
-                    StepState::Pending | StepState::Retrying { .. } => self.needs_settled(step)?,
-                    _ => return Err(self.stands(step)),
-                }
-                self.set_step(step, StepState::Pending);
-                // Of several steps that find out, the first frees the slot; it may have been asked for or bound again since.
-                if matches!(self.slots[slot], SlotState::Bound(_)) {
-                    self.progress.losses[slot] = self.progress.losses[slot].saturating_add(1);
-                    self.set_slot(slot, SlotState::Unresolved);
-                }
-                Ok(())
-            }
-            Event::SlotExpired { slot, .. } => {
-                let slot = self.slot_number(slot)?;
-                if !matches!(self.slots[slot], SlotState::Asked { .. }) {
-                    return Err("nobody is asked".to_owned());
-                }
-                self.set_slot(slot, SlotState::Expired);
-                Ok(())
-            }
-            Event::CancelAsked { by, .. } => {
-                // Asking twice is asking once: the first who asked counts.
-                if self.phase == Phase::Open {
-                    self.phase = Phase::Cancelling { by: by.clone() };
-                }
-                Ok(())
-            }
-            Event::RunEnded {
-                ending,
-                outputs,
-                error,
-                at,
-            } => {
-                self.end_fits(*ending, error.as_ref())?;
-                self.phase = Phase::Ended {
-                    ending: *ending,
-                    outputs: outputs.clone(),
-                    error: error.clone(),
-                    at: *at,
-                };
-                Ok(())
-            }
-        }
-    }
-
-    fn begin(&mut self, created: &Created) -> Result<(), String> {
-        if self.created.is_some() {
-            return Err("the run has begun before".to_owned());
-        }
-        if !(1..=LEVEL).contains(&created.level) {
-            return Err(format!(
-                "its level is {}, and this program knows levels up to {LEVEL}; run it with a newer one",
-                created.level
-            ));
-        }
-        self.begin_progress(created);
-        self.created = Some(Box::new(created.clone()));
-        Ok(())
-    }
-
-    fn number(&self, step: &StepPath) -> Result<usize, String> {
-        self.plan
-            .step(step)
-            .ok_or_else(|| "the flow has no such step".to_owned())
-    }
-
-    fn slot_number(&self, slot: &SlotName) -> Result<usize, String> {
-        self.plan
-            .slot(slot)
-            .ok_or_else(|| "the flow has no such slot".to_owned())
-    }
-
-    fn needs_settled(&self, step: usize) -> Result<(), String> {
-        match self.progress.open_needs[step] {
-            0 => Ok(()),
-            open => Err(format!("{open} of the steps it needs have not ended")),
-        }
-    }
-
-    /// Whether a start or a result with this number may come now. `gives_up`: a failure for good may also come without another attempt.
-    fn attempt_fits(&self, step: usize, attempt: u32, gives_up: bool) -> Result<(), String> {
-        let done = match &self.steps[step] {
-            StepState::Running {
-                attempt: running, ..
-            } if *running == attempt => return Ok(()),
-            StepState::Running {
-                attempt: running, ..
-            } => return Err(format!("attempt {running} is under way")),
-            StepState::Pending => 0,
-            StepState::Retrying { attempts, .. } => *attempts,
-            _ => return Err(self.stands(step)),
-        };
-        if gives_up && attempt == done {
-            return Ok(());
-        }
-        if attempt != done.saturating_add(1) {
-            return Err(format!("attempts so far: {done}"));
-        }
-        self.needs_settled(step)
-    }
-
-    fn end_fits(&self, ending: Ending, error: Option<&StepError>) -> Result<(), String> {
-        let settled = self.progress.settled == self.steps.len();
-        let cancelling = matches!(self.phase, Phase::Cancelling { .. });
-        if !self.progress.running.is_empty() {
-            return Err("an attempt is under way".to_owned());
-        }
-        match ending {
-            Ending::Succeeded if cancelling => Err("the run is being cancelled".to_owned()),
-            Ending::Cancelled if !cancelling => Err("nobody cancelled it".to_owned()),
-            Ending::Succeeded | Ending::Cancelled if !settled => {
-                Err("not every step has ended".to_owned())
-            }
-            Ending::Succeeded if self.progress.failed > 0 => Err("a step has failed".to_owned()),
-            Ending::Failed if error.is_none() => Err("it does not say why".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
-    fn stands(&self, step: usize) -> String {
-        match &self.steps[step] {
-            StepState::Pending => "the step has not begun".to_owned(),
-            StepState::Running { .. } => "an attempt is under way".to_owned(),
-            StepState::Retrying { .. } => "the step is to be tried again".to_owned(),
-            StepState::Succeeded { .. } => "the step has succeeded".to_owned(),
-            StepState::Failed { .. } => "the step has failed".to_owned(),
-            StepState::Skipped { .. } => "the step was skipped".to_owned(),
+impl StepState {
+    /// Where a step stands, in words for whoever met it unexpectedly.
+    pub(super) fn stands(&self) -> &'static str {
+        match self {
+            Self::Pending => "the step has not begun",
+            Self::Running { .. } => "an attempt is under way",
+            Self::Retrying { .. } => "the step is to be tried again",
+            Self::Held { .. } => "the step waits",
+            Self::Undecided { .. } => "a person is to say what became of the step",
+            Self::Inside { .. } => "what is inside the step has begun",
+            Self::Succeeded { .. } => "the step has succeeded",
+            Self::Failed { .. } => "the step has failed",
+            Self::Skipped { .. } => "the step was skipped",
         }
     }
 }
