@@ -27,8 +27,8 @@ pub struct Use {
     pub workspace: WorkspaceId,
     /// The connection the slot was bound to.
     pub connection: ConnectionId,
-    /// The slot's person.
-    pub person: UserId,
+    /// The slot's person; none in a run that nobody started, which acts through shared connections alone.
+    pub person: Option<UserId>,
     /// The rule that chose it.
     pub rule: Rule,
     /// The app's manifest, as the version has it.
@@ -112,17 +112,17 @@ impl Connections {
         let theirs = match (row.kind, u.rule) {
             (ConnectionKind::Shared, Rule::Shared) => true,
             (ConnectionKind::Personal, Rule::Invoker | Rule::Approver | Rule::BuildTime) => {
-                row.owner == u.person
+                u.person.as_ref() == Some(&row.owner)
             }
             (ConnectionKind::Shared, _)
             | (ConnectionKind::Personal, Rule::Shared | Rule::Owner) => false,
         };
         let here = row.only_run.as_ref().is_none_or(|run| *run == u.run);
-        if !theirs
-            || !here
-            || row.app != u.manifest.app
-            || !self.is_active(reader, &u.person).await?
-        {
+        let active = match &u.person {
+            Some(person) => self.is_active(reader, person).await?,
+            None => true,
+        };
+        if !theirs || !here || row.app != u.manifest.app || !active {
             self.not_theirs(u, &row).await;
             return Err(UseError::NotTheirs);
         }

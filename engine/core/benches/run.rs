@@ -58,17 +58,21 @@ fn created(plan: &Plan) -> Event {
         version: VersionId::from_bits(1),
         number: Some(1),
         digest: "sha256:00".into(),
-        invoker: Person {
+        invoker: Some(Person {
             id: UserId::from_bits(1),
             login: "ana".into(),
             name: "Ana".into(),
             email: None,
             manager: None,
             roles: Vec::new(),
-        },
+        }),
         entry: Entry::Api,
         inputs: Arc::new(json!({"name": "Ana"})),
         vars: Arc::new(Value::Null),
+        parent: None,
+        part: None,
+        bound: Vec::new(),
+        retry_of: None,
         at: Time(0),
     }))
 }
@@ -87,7 +91,7 @@ fn live(plan: &Arc<Plan>) -> (Run, Vec<Event>) {
         for command in commands {
             let event = match command {
                 Command::StartStep(start) => Event::StepSucceeded {
-                    step: plan.steps[start.step].path.clone(),
+                    step: start.path,
                     attempt: start.attempt,
                     output: Arc::new(start.input),
                     acted_as: None,

@@ -67,7 +67,15 @@ fn every_journal_ever_written_folds_to_the_run_it_was() {
         let interrupted = run.interrupted(stored.now);
         assert!(interrupted.is_empty(), "{about}: {interrupted:?}");
         let viewer = Viewer {
-            user: run.created.as_ref().unwrap().invoker.id.clone(),
+            user: run
+                .created
+                .as_ref()
+                .unwrap()
+                .invoker
+                .as_ref()
+                .unwrap()
+                .id
+                .clone(),
         };
         let shown = document(&run, &viewer, stored.now, &|id| format!("/connect/{id}")).0;
         assert!(
@@ -91,12 +99,20 @@ fn say(run: &Run, command: &Command) -> String {
         Command::Record(event) => format!("record {event}"),
         Command::ResolveSlot(slot) => format!("resolve {}", run.plan.slots[*slot].name),
         Command::StartStep(start) => {
-            let path = &run.plan.steps[start.step].path;
             format!(
-                "start {path}, attempt {}, with {}",
-                start.attempt, start.input
+                "start {}, attempt {}, with {}",
+                start.path, start.attempt, start.input
             )
         }
+        Command::Hold(start) => format!(
+            "hold {}, attempt {}, with {}",
+            start.path, start.attempt, start.input
+        ),
+        Command::StartBatch(start) => format!(
+            "batch {} of {} from {}",
+            start.batch, start.path, start.offset
+        ),
+        Command::AskDecision(ask) => format!("ask about {}, attempt {}", ask.path, ask.attempt),
         Command::WaitUntil(at) => format!("wait until {at}"),
         Command::WaitForOutside => "wait".to_owned(),
         Command::Finish { ending, .. } => format!("finish {}", ending.as_str()),

@@ -173,12 +173,14 @@ impl Drive {
                     moved = true;
                 }
                 Command::StartStep(start)
-                    if self.version.plan.steps[start.step].effect == Effect::Pure =>
+                    if self.version.plan.steps[start.at.step].effect == Effect::Pure =>
                 {
                     self.compute(start)?;
                     moved = true;
                 }
                 Command::StartStep(start) => effects.push(start),
+                // No version that can be published asks for these yet.
+                Command::Hold(_) | Command::StartBatch(_) | Command::AskDecision(_) => {}
                 Command::WaitUntil(at) => due = Some(at),
                 Command::WaitForOutside => {}
                 Command::Finish {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actas_connections::{Connections, Usable, Use, UseError};
 use actas_core::app::{Call, Effect, Manifest, Module, Natives, Performance, Progress, RecordRef};
-use actas_core::run::{AskReason, Bound, callbacks};
+use actas_core::run::{AskReason, Bound, Instance, callbacks};
 use actas_core::{ErrorKind, Secret, StepError, Time};
 use actas_egress::{CallLimits, Egress};
 use futures::FutureExt;
@@ -21,8 +21,8 @@ const MAX_BODY: usize = 10 * 1024 * 1024;
 /// Everything an attempt needs, so that it owns itself.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The step's number in its plan.
-    pub step: usize,
+    /// The step.
+    pub at: Instance,
     /// From 1.
     pub attempt: u32,
     /// When it began.
@@ -48,8 +48,8 @@ pub struct Attempt {
 /// What came of an attempt.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The step's number in its plan.
-    pub step: usize,
+    /// The step.
+    pub at: Instance,
     /// From 1.
     pub attempt: u32,
     /// When it began.
@@ -119,7 +119,7 @@ impl Hands {
     /// Performs an attempt to its end, or to its timeout.
     pub async fn perform(&self, attempt: Attempt) -> Outcome {
         let limit = attempt.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let (step, number, started_at) = (attempt.step, attempt.attempt, attempt.started_at);
+        let (at, number, started_at) = (attempt.at, attempt.attempt, attempt.started_at);
         let bound = attempt.through.as_ref().map(|(bound, _)| bound.clone());
         let effect = attempt.effect;
         let callbacks = attempt.callbacks.clone();
@@ -139,7 +139,7 @@ impl Hands {
         };
         let result = put_back(result, &callbacks);
         Outcome {
-            step,
+            at,
             attempt: number,
             started_at,
             bound,

@@ -82,7 +82,7 @@ pub fn audit_of(
                 version: Some(slot.to_string()),
             };
             draft.reason = Some(reason.as_str().into());
-            debug_assert_eq!(person, &created.invoker.id);
+            debug_assert!(created.is_of(person));
         }
         Event::SlotLost { step, reason, .. } => {
             draft.action = "connection.lost".into();
@@ -112,6 +112,20 @@ pub fn audit_of(
         | Event::StepSkipped { .. }
         | Event::SlotBound { .. }
         | Event::SlotDeclined { .. }
+        | Event::EachBegan { .. }
+        | Event::RoundBegan { .. }
+        | Event::CaseChosen { .. }
+        | Event::HandlerBegan { .. }
+        | Event::FrameEnded { .. }
+        | Event::StepHeld { .. }
+        | Event::BatchBegan { .. }
+        | Event::BatchEnded { .. }
+        | Event::ChildPaused { .. }
+        | Event::DecisionAsked { .. }
+        | Event::Decided { .. }
+        | Event::UndoBegan { .. }
+        | Event::StepImported { .. }
+        | Event::CallbackCame { .. }
         | Event::CancelAsked { .. } => return None,
     }
     Some(draft)
@@ -157,7 +171,10 @@ fn base(workspace: &WorkspaceId, created: &Created, at: Time) -> audit::Draft {
         workspace: workspace.clone(),
         at,
         actor: Actor::Engine,
-        person: Some((created.invoker.id.clone(), created.invoker.login.clone())),
+        person: created
+            .invoker
+            .as_ref()
+            .map(|invoker| (invoker.id.clone(), invoker.login.clone())),
         connection: None,
         account: None,
         rule: None,

@@ -350,10 +350,14 @@ impl Runner {
             version: row.id.clone(),
             number: (row.number > 0).then_some(row.number),
             digest: row.digest.clone(),
-            invoker: new.invoker.clone(),
+            invoker: Some(new.invoker.clone()),
             entry: new.entry,
             inputs: Arc::new(new.inputs.clone()),
             vars: Arc::default(),
+            parent: None,
+            part: None,
+            bound: Vec::new(),
+            retry_of: None,
             at,
         };
         let idempotency = new

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::flow::inputs::carries;
 use crate::ids::UserId;
-use crate::run::event::Person;
+use crate::run::parts::Person;
 use crate::run::refused::Refused;
 use crate::schema::Schema;
 use crate::time::Time;

@@ -103,11 +103,10 @@ impl Frame {
     }
 }
 
-/// The frames of a run, by number. A number is used again after its frame was dropped.
+/// The frames of a run, by number.
 #[derive(Debug, Clone)]
 pub struct Frames {
     frames: Vec<Option<Box<Frame>>>,
-    free: Vec<u32>,
     by_path: HashMap<StepPath, u32>,
 }
 
@@ -115,14 +114,15 @@ impl Frames {
     pub(super) fn new(root: Frame) -> Self {
         Self {
             frames: vec![Some(Box::new(root))],
-            free: Vec::new(),
             by_path: HashMap::new(),
         }
     }
 
     /// All there are, by number.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Frame)> {
-        (0..).zip(&self.frames).filter_map(|(number, frame)| Some((number, frame.as_deref()?)))
+        (0..)
+            .zip(&self.frames)
+            .filter_map(|(number, frame)| Some((number, frame.as_deref()?)))
     }
 
     /// The one of a path; the root has none.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::{ErrorKind, StepError};
 use crate::ids::{FlowName, SlotName};
 use crate::run::approval::{ApprovalSpec, Asked, Form};
-use crate::run::event::Person;
+use crate::run::parts::Person;
 use crate::schema::Schema;
 use crate::time::Time;
 

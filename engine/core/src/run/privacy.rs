@@ -208,10 +208,7 @@ impl Run {
             )) => !is_own,
             // Whoever approved is not kept with the connection: then it is nobody's to see.
             Some((ConnectionKind::Personal, Rule::Approver)) => true,
-            None => {
-                matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_))
-                    && !is_own
-            }
+            None => matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_)) && !is_own,
         }
     }
 }

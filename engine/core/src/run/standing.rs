@@ -147,7 +147,12 @@ impl Run {
             return true;
         }
         // The turn of what asks of failure comes where nothing else of its frame moves.
-        let returned: Vec<Instance> = progress.running.iter().filter(|at| put_back(at)).copied().collect();
+        let returned: Vec<Instance> = progress
+            .running
+            .iter()
+            .filter(|at| put_back(at))
+            .copied()
+            .collect();
         let deferred = progress.deferring.iter().flat_map(|&frame| {
             let steps = self.frames[frame].deferred.iter();
             steps.map(move |&step| Instance { frame, step })

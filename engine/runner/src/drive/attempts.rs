@@ -16,9 +16,9 @@ use crate::perform::{Attempt, Outcome, compute};
 impl Drive {
     /// A pure step: no IO, no commit of its own.
     pub(super) fn compute(&mut self, start: StartStep) -> Result<(), Stop> {
-        let plan = &self.version.plan.steps[start.step];
-        let step = plan.path.clone();
-        let work = self.work(start.step)?;
+        let plan = &self.version.plan.steps[start.at.step];
+        let step = start.path.clone();
+        let work = self.work(start.at.step)?;
         let began = system::now();
         let done = compute(
             &work.manifest,
@@ -58,10 +58,10 @@ impl Drive {
         let mut based = self.birth.is_some();
         let mut in_memory = Vec::new();
         for start in &effects {
-            let plan = &self.version.plan.steps[start.step];
+            let plan = &self.version.plan.steps[start.at.step];
             let effect = plan.effect;
             let event = Event::StepStarted {
-                step: plan.path.clone(),
+                step: start.path.clone(),
                 attempt: start.attempt,
                 at: now,
             };
@@ -88,8 +88,8 @@ impl Drive {
     }
 
     pub(super) fn attempt(&self, start: StartStep, now: Time) -> Result<Attempt, Stop> {
-        let plan = &self.version.plan.steps[start.step];
-        let work = self.work(start.step)?;
+        let plan = &self.version.plan.steps[start.at.step];
+        let work = self.work(start.at.step)?;
         let through = plan.slot.and_then(|slot| match &self.run.slots[slot] {
             SlotState::Bound(bound) => Some((
                 bound.clone(),
@@ -99,13 +99,13 @@ impl Drive {
         });
         let callbacks = self.callbacks_in(&start.input);
         Ok(Attempt {
-            step: start.step,
+            at: start.at,
             attempt: start.attempt,
             started_at: now,
             manifest: work.manifest.clone(),
             module: work.module.clone(),
             input: start.input,
-            key: self.run.idempotency_key(&plan.path),
+            key: self.run.idempotency_key(&start.path),
             effect: plan.effect,
             timeout: plan.step.timeout.map(Into::into),
             through,
@@ -141,7 +141,7 @@ impl Drive {
         Use {
             workspace: self.workspace.clone(),
             connection: bound.connection.clone(),
-            person: self.created().invoker.id.clone(),
+            person: self.created().invoker.as_ref().map(|i| i.id.clone()),
             rule: bound.rule,
             manifest,
             run: self.id.clone(),
@@ -150,7 +150,7 @@ impl Drive {
 
     /// What came of an attempt becomes an event.
     pub(super) fn conclude(&mut self, outcome: Outcome) -> Result<(), Stop> {
-        let step = self.version.plan.steps[outcome.step].path.clone();
+        let step = self.run.path(outcome.at);
         let at = system::now();
         let acted_as = |record| {
             outcome.bound.as_ref().map(|bound| ActedAs {

@@ -96,6 +96,7 @@ impl Drive {
     pub(super) fn slot_ask(&self, slot: usize) -> Option<SlotAsk> {
         let plan = &self.version.plan.slots[slot];
         let created = self.created();
+        let invoker = created.invoker.as_ref()?;
         let binding = self.version.bindings.slots.get(&plan.name)?.clone();
         let (dynamic, client) = match (&plan.slot.kind, &binding) {
             (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => {
@@ -111,8 +112,8 @@ impl Drive {
             version: created.version.clone(),
             draft: created.number.is_none(),
             slot: plan.name.clone(),
-            person: created.invoker.id.clone(),
-            login: created.invoker.login.clone(),
+            person: invoker.id.clone(),
+            login: invoker.login.clone(),
             surface: Surface::of(&self.version.plan, slot, client),
             binding,
             manifest: plan.manifest.clone(),

@@ -81,9 +81,12 @@ impl Drive {
             flow: created.flow.clone(),
             version: created.version.clone(),
             level: created.level,
-            invoker: Some(created.invoker.id.clone()),
-            parent: None,
-            retry_of: None,
+            invoker: created.invoker.as_ref().map(|i| i.id.clone()),
+            parent: created
+                .parent
+                .as_ref()
+                .map(|parent| (parent.run.clone(), parent.step.clone())),
+            retry_of: created.retry_of.clone(),
             entry: created.entry.as_str().into(),
             state,
             created_at: created.at,

@@ -3,12 +3,12 @@
 mod slots;
 mod steps;
 
+use crate::error::StepError;
 use crate::ids::{SlotName, StepPath};
 use crate::run::event::{Event, LEVEL};
 use crate::run::frame::Instance;
 use crate::run::parts::{Created, Ending};
 use crate::run::state::{Phase, Run};
-use crate::error::StepError;
 
 /// An event that the state it meets does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -35,7 +35,10 @@ fn every_event() -> Vec<Event> {
         .with_help("wait")
         .at(&step());
     vec![
-        Event::RunCreated(Box::new(created(&plan(FLOW), json!({"n": 1})))),
+        Event::RunCreated(Box::new(Created {
+            level: 1,
+            ..created(&plan(FLOW), json!({"n": 1}))
+        })),
         Event::StepStarted {
             step: step(),
             attempt: 1,

@@ -96,7 +96,7 @@ fn happen(story: &mut Story, kind: u8, pick: u8) -> bool {
         (length > 0).then(|| from[usize::from(pick) % length].clone())
     };
     let steps = |wanted: fn(&StepState) -> bool| {
-        let states = run.steps.iter().zip(&run.plan.steps);
+        let states = run.root().states.iter().zip(&run.plan.steps);
         choose(
             states
                 .filter(|(state, _)| wanted(state))
@@ -169,7 +169,8 @@ fn check_moment(story: &Story) -> Result<(), TestCaseError> {
     }
     let state = run.state_name(story.now);
     let moves = run
-        .steps
+        .root()
+        .states
         .iter()
         .any(|state| matches!(state, StepState::Running { .. }))
         || decide(run, story.now)
@@ -192,7 +193,8 @@ fn check_moment(story: &Story) -> Result<(), TestCaseError> {
     if closed && !run.progress.gate_open {
         let untouched = |state: &StepState| !matches!(state, StepState::Succeeded { .. });
         let early = run
-            .steps
+            .root()
+            .states
             .iter()
             .zip(&run.plan.steps)
             .all(|(state, step)| untouched(state) || step.asks_of_failure);
@@ -211,7 +213,8 @@ fn check_end(story: &Story) -> Result<(), TestCaseError> {
         return Err(TestCaseError::fail("the run does not end"));
     };
     let failed = run
-        .steps
+        .root()
+        .states
         .iter()
         .any(|state| matches!(state, StepState::Failed { .. }));
     match ending {
@@ -225,12 +228,13 @@ fn check_end(story: &Story) -> Result<(), TestCaseError> {
             StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::Skipped { .. }
         )
     };
-    prop_assert!(run.steps.iter().all(settled));
+    prop_assert!(run.root().states.iter().all(settled));
     // Every step that succeeded had what it needs.
     for (number, step) in run.plan.steps.iter().enumerate() {
-        if matches!(run.steps[number], StepState::Succeeded { .. }) && !step.asks_of_failure {
+        if matches!(*run.root().state(number), StepState::Succeeded { .. }) && !step.asks_of_failure
+        {
             for need in &step.needs {
-                let had = matches!(run.steps[*need], StepState::Succeeded { .. })
+                let had = matches!(*run.root().state(*need), StepState::Succeeded { .. })
                     || step.guarded.contains(need);
                 prop_assert!(had, "{} ran without {}", step.id, run.plan.steps[*need].id);
             }

@@ -31,7 +31,8 @@ fn a_wide_flow_holds_a_bounded_number_of_attempts_and_ends() {
         story.settle();
         let running: Vec<String> = story
             .run
-            .steps
+            .root()
+            .states
             .iter()
             .zip(&story.run.plan.steps)
             .filter(|(state, _)| matches!(state, StepState::Running { .. }))

@@ -30,17 +30,21 @@ pub fn created(plan: &Plan, inputs: Value) -> Created {
         version: VersionId::from_bits(1),
         number: Some(3),
         digest: "sha256:00".into(),
-        invoker: Person {
+        invoker: Some(Person {
             id: user(1),
             login: "ana".into(),
             name: "Ana".into(),
             email: None,
             manager: Some("mia".into()),
             roles: vec!["builder".into()],
-        },
+        }),
         entry: Entry::Cli,
         inputs: Arc::new(inputs),
         vars: Arc::default(),
+        parent: None,
+        part: None,
+        bound: Vec::new(),
+        retry_of: None,
         at: START,
     }
 }
@@ -91,8 +95,8 @@ impl Story {
         }
         let keep = match &event {
             Event::StepStarted { step, .. } => {
-                let step = self.run.plan.step(step).unwrap();
-                self.run.is_journaled(step)
+                let at = self.run.instance(step).unwrap();
+                self.run.is_journaled(at.step)
             }
             _ => true,
         };
@@ -127,11 +131,11 @@ impl Story {
                         again = true;
                     }
                     Command::StartStep(StartStep {
-                        step,
+                        path,
                         attempt,
                         input,
+                        ..
                     }) => {
-                        let path = self.run.plan.steps[step].path.clone();
                         writeln!(self.trace, "  start {path}#{attempt} {input}").unwrap();
                         self.take(Event::StepStarted {
                             step: path,
@@ -147,6 +151,9 @@ impl Story {
                     Command::WaitUntil(due) => {
                         let seconds = due.since(self.now).as_secs_f64();
                         writeln!(self.trace, "  wait {seconds} s").unwrap();
+                    }
+                    Command::Hold(_) | Command::StartBatch(_) | Command::AskDecision(_) => {
+                        panic!("nothing of these stories waits so")
                     }
                     Command::WaitForOutside => {}
                     Command::Finish {
@@ -181,9 +188,8 @@ impl Story {
     }
 
     fn attempt(&self, step: &str) -> (crate::ids::StepPath, u32, Time) {
-        let number = self.run.plan.index.step(&step_path(step)).unwrap();
-        let path = self.run.plan.steps[number].path.clone();
-        match &self.run.steps[number] {
+        let path = step_path(step);
+        match self.run.state(self.run.instance(&path).unwrap()) {
             StepState::Running { attempt, at } => (path, *attempt, *at),
             StepState::Retrying { attempts, .. } => (path, attempts + 1, self.now),
             _ => (path, 1, self.now),
@@ -191,8 +197,8 @@ impl Story {
     }
 
     fn acted_as(&self, step: &str) -> Option<ActedAs> {
-        let number = self.run.plan.step(&step_path(step)).unwrap();
-        match &self.run.slots[self.run.plan.steps[number].slot?] {
+        let at = self.run.instance(&step_path(step)).unwrap();
+        match &self.run.slots[self.run.plan.steps[at.step].slot?] {
             SlotState::Bound(bound) => Some(ActedAs {
                 connection: bound.connection.clone(),
                 kind: bound.kind,
@@ -361,46 +367,57 @@ pub fn check(flow: &str, inputs: &Value, script: &str, expect: Expect) {
 /// A run as a crash would leave it: attempts that may be repeated stand where the folded run has them.
 pub fn as_journaled(run: &Run, folded: &Run) -> Run {
     let mut run = run.clone();
-    for step in run.progress.running.clone() {
-        let StepState::Running { attempt, .. } = run.steps[step] else {
+    for at in run.progress.running.clone() {
+        let StepState::Running { attempt, .. } = *run.state(at) else {
             panic!("a step that is not running is listed so");
         };
-        match &folded.steps[step] {
-            StepState::Pending => assert!(attempt == 1 && !run.is_journaled(step)),
+        match folded.state(at) {
+            StepState::Pending => assert!(attempt == 1 && !run.is_journaled(at.step)),
             StepState::Retrying { attempts, .. } => {
-                assert!(attempt == attempts + 1 && !run.is_journaled(step));
+                assert!(attempt == attempts + 1 && !run.is_journaled(at.step));
             }
             _ => continue,
         }
-        run.set_step(step, folded.steps[step].clone());
+        run.set_step(at, folded.state(at).clone());
     }
     run
 }
 
 /// Everything a run consists of, as text.
 pub fn facts(run: &Run) -> String {
+    let frames: Vec<String> = run
+        .frames
+        .iter()
+        .map(|(number, frame)| {
+            format!(
+                "{number} {} {:?} {:?} {} {:#?} {:?} {:?} {:?} {:?}",
+                frame.block,
+                frame.owner,
+                frame.path,
+                frame.index,
+                frame.states,
+                (&frame.open_needs, &frame.deferred, frame.live),
+                (frame.settled, frame.failed),
+                frame.first_failed,
+                frame.plain_pending,
+            )
+        })
+        .collect();
+    let progress = &run.progress;
     format!(
-        "{:#?}\n{:#?}\n{:#?}\n{:#?} {:?} {:?}",
-        run.steps,
+        "{}\n{:#?}\n{:#?}\n{:#?} {:?} {:?}",
+        frames.join("\n"),
         run.slots,
         run.phase,
         (
-            &run.progress.open_needs,
-            &run.progress.ready,
-            &run.progress.parked,
-            &run.progress.deferred,
-            &run.progress.retrying,
-            run.progress.settled,
-            run.progress.failed,
-            run.progress.plain_pending,
+            &progress.ready,
+            &progress.parked,
+            &progress.deferring,
+            &progress.retrying,
+            &progress.held,
         ),
-        (
-            run.progress.first_failed,
-            run.progress.timed_out,
-            run.progress.gate_open,
-            &run.progress.losses
-        ),
-        (run.progress.timeout_at, run.progress.paused_since),
+        (progress.timed_out, progress.gate_open, &progress.losses),
+        (progress.timeout_at, progress.paused_since),
     )
 }
 
