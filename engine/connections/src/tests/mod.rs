@@ -467,7 +467,7 @@ impl Bench {
         Use {
             workspace: self.workspace.clone(),
             connection: connection.clone(),
-            person: user.id.clone(),
+            person: Some(user.id.clone()),
             rule: Rule::Invoker,
             manifest: self.manifest.clone(),
             run: run.clone(),

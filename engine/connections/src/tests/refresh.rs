@@ -262,7 +262,7 @@ async fn a_personal_connection_is_checked_at_the_point_of_use() {
             "{rule:?}: {used:?}"
         );
     }
-    using.person = bench.ana.id.clone();
+    using.person = Some(bench.ana.id.clone());
     using.rule = Rule::Shared;
     assert!(matches!(
         bench.connections.credential(&using).await,

@@ -655,7 +655,7 @@ fn unknown_steps_slots_and_levels_are_refused() {
     let mut newer = created(&plan, json!({}));
     newer.level = LEVEL + 1;
     let refuse = |run: &mut Run, event: &Event| run.apply(event).unwrap_err().to_string();
-    expect!["run_created is not legal: its level is 2, and this program knows levels up to 1; run it with a newer one"]
+    expect!["run_created is not legal: its level is 3, and this program knows levels up to 2; run it with a newer one"]
         .assert_eq(&refuse(&mut run, &Event::RunCreated(Box::new(newer))));
     run.apply(&Event::RunCreated(Box::new(created(&plan, json!({})))))
         .unwrap();
