@@ -16,7 +16,6 @@ use crate::perform::{Attempt, Outcome, compute};
 impl Drive {
     /// A pure step: no IO, no commit of its own.
     pub(super) fn compute(&mut self, start: StartStep) -> Result<(), Stop> {
-        let plan = &self.version.plan.steps[start.at.step];
         let step = start.path.clone();
         let work = self.work(start.at.step)?;
         let began = system::now();
