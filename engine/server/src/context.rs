@@ -26,7 +26,10 @@ pub enum Via {
         csrf: String,
     },
     /// A program with an API token.
-    Token,
+    Token {
+        /// Whether it may approve and decide in its user's name.
+        approvals: bool,
+    },
     /// The command line on this machine, through the socket in the data directory.
     Socket,
 }
@@ -75,7 +78,7 @@ impl Context {
     pub fn entry(&self) -> Entry {
         match self.via {
             Via::Session { .. } => Entry::RunOnce,
-            Via::Token => Entry::Api,
+            Via::Token { .. } => Entry::Api,
             Via::Socket => Entry::Cli,
         }
     }
@@ -84,7 +87,7 @@ impl Context {
     pub fn entry_name(&self) -> &'static str {
         match self.via {
             Via::Session { .. } => "page",
-            Via::Token => "api",
+            Via::Token { .. } => "api",
             Via::Socket => "cli",
         }
     }
@@ -93,7 +96,7 @@ impl Context {
     pub fn actor(&self) -> Actor {
         match self.via {
             Via::Socket => Actor::LocalOperator,
-            Via::Session { .. } | Via::Token => Actor::User {
+            Via::Session { .. } | Via::Token { .. } => Actor::User {
                 id: self.user.id.clone(),
                 login: self.user.login.clone(),
             },
@@ -147,7 +150,7 @@ impl Context {
     pub fn csrf(&self) -> &str {
         match &self.via {
             Via::Session { csrf, .. } => csrf,
-            Via::Token | Via::Socket => "",
+            Via::Token { .. } | Via::Socket => "",
         }
     }
 

@@ -30,6 +30,9 @@ const LARGEST_BODY: usize = 4 << 20;
 /// A body that is not there by then is not waited for: whoever sends a byte now and then must not hold a request for ever.
 const BODY_ARRIVES: Duration = Duration::from_secs(30);
 
+/// What lets a token approve and decide in its user's name.
+pub const APPROVALS: &str = "approvals";
+
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -106,8 +109,12 @@ async fn answer(
 
     match route.handler {
         Handler::Public(handler) => {
-            let session = session_of(&app, request.headers()).await?;
-            if changes && !app.origin.is_same(request.headers()) {
+            let machine = route.caller == Caller::Machine;
+            let session = match machine {
+                true => None,
+                false => session_of(&app, request.headers()).await?,
+            };
+            if changes && !machine && !app.origin.is_same(request.headers()) {
                 return Err(foreign());
             }
             let call = read(request).await?;
@@ -123,17 +130,21 @@ async fn answer(
         Handler::Private(handler) => {
             let (user, via) = recognise(&app, peer, request.headers(), ip.as_deref()).await?;
             let allowed = match (route.kind, route.caller, &via) {
-                (_, Caller::Public, _) => false,
+                (_, Caller::Public | Caller::Machine, _) => false,
                 (_, _, Via::Session { .. }) => true,
                 // Pages are for browsers: nothing else completes a sign-in.
                 (Kind::Page | Kind::Asset, _, _) => false,
                 (Kind::Api, Caller::Session, via) => *via == Via::Socket,
-                (Kind::Api, Caller::Either, _) => true,
+                (Kind::Api, Caller::Answering, Via::Token { approvals }) => *approvals,
+                (Kind::Api, Caller::Answering | Caller::Either, _) => true,
             };
             if !allowed {
-                return Err(Problem::forbidden(
-                    "this needs a person in a browser: an API token is not enough",
-                ));
+                return Err(Problem::forbidden(match route.caller {
+                    Caller::Answering => {
+                        "this needs a person in a browser, or an API token with the scope `approvals`"
+                    }
+                    _ => "this needs a person in a browser: an API token is not enough",
+                }));
             }
             let context = Context {
                 reader: app.store.reader(&app.workspace),
@@ -245,7 +256,7 @@ async fn by_token(
         Some(token) => app.store.bearer(&hash_of(token), system::now()).await?,
         None => None,
     };
-    let Some((_, user)) = found.filter(|(row, _)| row.workspace == app.workspace) else {
+    let Some((row, user)) = found.filter(|(row, _)| row.workspace == app.workspace) else {
         // Guessing a token is hopeless; asking the store for every guess need not be free.
         if let Some(ip) = ip {
             app.by_address
@@ -257,7 +268,8 @@ async fn by_token(
     if user.disabled {
         return Err(Problem::unauthorized());
     }
-    Ok((user, Via::Token))
+    let approvals = row.scopes.iter().any(|scope| scope == APPROVALS);
+    Ok((user, Via::Token { approvals }))
 }
 
 async fn live_user(app: &App, id: &UserId) -> Result<UserRow, Problem> {

@@ -29,6 +29,10 @@ pub enum Caller {
     Session,
     /// A person, or a program with an API token.
     Either,
+    /// A person, or a program with an API token that was given the scope `approvals`.
+    Answering,
+    /// Another system. No cookie counts, so that it may come from anywhere; what it shows, the handler judges.
+    Machine,
 }
 
 /// What kind of thing it answers with: decides how refusals look.
@@ -87,11 +91,14 @@ impl std::fmt::Debug for Route {
 
 macro_rules! public {
     ($kind:ident $method:ident $path:literal $handler:path, $about:literal) => {
+        public!($kind $method $path Public $handler, $about)
+    };
+    ($kind:ident $method:ident $path:literal $caller:ident $handler:path, $about:literal) => {
         Route {
             method: Method::$method,
             path: $path,
             kind: Kind::$kind,
-            caller: Caller::Public,
+            caller: Caller::$caller,
             needs: Needs::Own,
             about: $about,
             handler: Handler::Public(|visitor, call| Box::pin($handler(visitor, call))),

@@ -75,3 +75,6 @@ CREATE TABLE triggers (
 
 CREATE UNIQUE INDEX triggers_hook ON triggers (hook) WHERE hook IS NOT NULL;
 CREATE INDEX triggers_due ON triggers (next_at) WHERE next_at IS NOT NULL;
+
+-- What a token may do beside starting and watching runs, as a JSON array.
+ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT '[]';

@@ -16,7 +16,7 @@ columns! {
     user_columns "id, login, name, email, manager, password_hash, local, roles, disabled, created_at FROM users";
     session_columns "hash, workspace_id, user_id, created_at, expires_at FROM sessions";
     login_link_columns "hash, workspace_id, user_id, expires_at FROM login_links";
-    token_columns "hash, workspace_id, user_id, name, created_at, expires_at FROM tokens";
+    token_columns "hash, workspace_id, user_id, name, scopes, created_at, expires_at FROM tokens";
     flow_columns "id, name, title, stopped, last_version, runners, created_by, created_at FROM flows";
     draft_columns "flow_id, text, revision, updated_by, updated_at FROM drafts";
     build_value_columns "flow_id, slot, user_id, written, connection_id FROM build_values";
@@ -60,7 +60,8 @@ read_as! {
         hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, expires_at: c.time()?,
     };
     TokenRow "token" |c| Self {
-        hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, name: c.text()?, created_at: c.time()?, expires_at: c.time()?,
+        hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, name: c.text()?, scopes: c.json()?,
+        created_at: c.time()?, expires_at: c.time()?,
     };
     FlowRow "flow" |c| Self {
         id: c.parsed()?, name: c.parsed()?, title: c.maybe_text()?, stopped: c.maybe_text()?, last_version: c.small()?,

@@ -108,6 +108,7 @@ mod tests {
             workspace: WorkspaceId::from_bits(system::new_bits()),
             user: UserId::from_bits(system::new_bits()),
             name: name.to_owned(),
+            scopes: Vec::new(),
             created_at: Time(1),
             expires_at: Time(2),
         }

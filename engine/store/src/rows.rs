@@ -79,6 +79,8 @@ pub struct TokenRow {
     pub user: UserId,
     /// What it is for.
     pub name: String,
+    /// What it may do beside starting and watching runs.
+    pub scopes: Vec<String>,
     /// When it was made.
     pub created_at: Time,
     /// When it ends.

@@ -64,6 +64,7 @@ async fn a_token_comes_with_its_user_as_they_are_now() {
             workspace: ws.clone(),
             user: ana.id.clone(),
             name: "ci".to_owned(),
+            scopes: Vec::new(),
             created_at: Time(1),
             expires_at: Time(10),
         };
@@ -106,6 +107,7 @@ async fn a_token_that_was_just_good_is_refused_after_it_was_revoked() {
             workspace: ws.clone(),
             user: user("ana").id,
             name: "ci".to_owned(),
+            scopes: Vec::new(),
             created_at: Time(1),
             expires_at: Time(10),
         };

@@ -130,6 +130,7 @@ async fn sessions_tokens_and_links_end() {
                 workspace: ws.clone(),
                 user: user.clone(),
                 name: "ci".to_owned(),
+                scopes: Vec::new(),
                 created_at: Time(1),
                 expires_at: Time(10),
             },

@@ -52,9 +52,10 @@ fn operation(route: &Route) -> Value {
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
     let security = match route.caller {
-        Caller::Public => json!([]),
+        Caller::Public | Caller::Machine => json!([]),
         Caller::Session => json!([{"session": []}]),
         Caller::Either => json!([{"session": []}, {"token": []}]),
+        Caller::Answering => json!([{"session": []}, {"token": ["approvals"]}]),
     };
     let problem = json!({
         "description": "A problem document.",

@@ -12,7 +12,7 @@ use crate::access::{ROLES, privileges};
 use crate::api::{json as answer, ok};
 use crate::call::Call;
 use crate::context::{Context, Via};
-use crate::gate::hash_of;
+use crate::gate::{APPROVALS, hash_of};
 use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::secrets;
@@ -123,7 +123,7 @@ pub async fn add(cx: Context, call: Call) -> Answer {
         created_at: cx.now,
     };
     // A program that could open the link would have a session, and with it what only people may do.
-    let link = (cx.via != Via::Token).then(|| one_time_link(&cx, &user.id));
+    let link = (!matches!(cx.via, Via::Token { .. })).then(|| one_time_link(&cx, &user.id));
     let (row, url) = link.unzip();
     let mut shown = view(&user);
     let mut commit = Commit {
@@ -229,8 +229,16 @@ pub async fn add_token(cx: Context, call: Call) -> Answer {
     struct Body {
         name: String,
         days: Option<u32>,
+        #[serde(default)]
+        scopes: Vec<String>,
     }
     let body: Body = call.json()?;
+    if let Some(odd) = body.scopes.iter().find(|scope| *scope != APPROVALS) {
+        return Err(Problem::invalid(
+            "unknown_scope",
+            format!("there is no scope `{odd}`: the only one is `{APPROVALS}`"),
+        ));
+    }
     let days = body.days.unwrap_or(90).clamp(1, LONGEST_TOKEN);
     let token = secrets::new_token("act_");
     let row = TokenRow {
@@ -238,12 +246,13 @@ pub async fn add_token(cx: Context, call: Call) -> Answer {
         workspace: cx.workspace().clone(),
         user: cx.user.id.clone(),
         name: body.name.chars().take(100).collect(),
+        scopes: body.scopes,
         created_at: cx.now,
         expires_at: cx
             .now
             .after(Duration::from_secs(u64::from(days) * 24 * 3600)),
     };
-    let shown = json!({"token": token, "name": row.name, "expires_at": row.expires_at});
+    let shown = json!({"token": token, "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at});
     let commit = Commit {
         audit: vec![cx.audit("token.made", "token", &row.hash[..16])],
         ops: vec![Op::AddToken(row)],

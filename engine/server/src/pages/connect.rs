@@ -123,7 +123,7 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
 pub fn session_hash(cx: &Context) -> Result<&str, Problem> {
     match &cx.via {
         Via::Session { hash, .. } => Ok(hash),
-        Via::Token | Via::Socket => Err(Problem::forbidden("this needs a browser")),
+        Via::Token { .. } | Via::Socket => Err(Problem::forbidden("this needs a browser")),
     }
 }
 

@@ -1,6 +1,5 @@
 //! A flow's form, made from its inputs, and the run it starts.
 
-use actas_core::flow::Input;
 use askama::Template;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
@@ -9,6 +8,7 @@ use crate::accounts;
 use crate::api::flow_of;
 use crate::call::Call;
 use crate::context::Context;
+use crate::pages::form::{Field, Kind, field, typed};
 use crate::pages::home::app_title;
 use crate::pages::{Chrome, page, redirect, sentence};
 use crate::problem::Problem;
@@ -29,85 +29,12 @@ struct FlowPage {
     faults: Vec<String>,
 }
 
-/// One input as a form has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Field {
-    name: String,
-    title: String,
-    help: Option<String>,
-    kind: Kind,
-    choices: Vec<String>,
-    required: bool,
-    value: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Number,
-    Whole,
-    YesNo,
-    Choice,
-    Json,
-}
-
 #[derive(Debug)]
 struct Account {
     app: String,
     dynamic: bool,
     account: Option<String>,
     may_be_needed: bool,
-}
-
-fn field(name: &str, input: &Input) -> Field {
-    let text = |key: &str| input.schema[key].as_str().map(str::to_owned);
-    let choices: Vec<String> = input.schema["enum"]
-        .as_array()
-        .map(|all| all.iter().map(shown).collect())
-        .unwrap_or_default();
-    let kind = match input.schema["type"].as_str() {
-        _ if !choices.is_empty() => Kind::Choice,
-        Some("string") => Kind::Text,
-        Some("number") => Kind::Number,
-        Some("integer") => Kind::Whole,
-        Some("boolean") => Kind::YesNo,
-        _ => Kind::Json,
-    };
-    Field {
-        name: name.to_owned(),
-        title: text("title").unwrap_or_else(|| name.to_owned()),
-        help: text("description"),
-        kind,
-        choices,
-        required: input.required,
-        value: input.schema.get("default").map(shown).unwrap_or_default(),
-    }
-}
-
-/// A value as a form shows it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// What somebody typed, as the value it stands for; nothing typed is nothing given. What cannot be read goes on as text, so that the check of
-/// the inputs names it.
-fn typed(field: &Field, text: &str) -> Option<Value> {
-    if text.is_empty() && field.kind != Kind::YesNo {
-        return None;
-    }
-    let parsed = || serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    Some(match field.kind {
-        Kind::Text => Value::String(text.to_owned()),
-        Kind::Number | Kind::Whole | Kind::Json => parsed(),
-        Kind::YesNo => Value::Bool(text == "true"),
-        Kind::Choice => match parsed() {
-            scalar @ (Value::Number(_) | Value::Bool(_)) => scalar,
-            _ => Value::String(text.to_owned()),
-        },
-    })
 }
 
 /// `GET /flows/{flow}`
@@ -141,7 +68,7 @@ async fn form(
         let fields = document
             .inputs
             .iter()
-            .map(|(name, input)| field(name, input));
+            .map(|(name, input)| field(name, &input.schema, input.required));
         (fields.collect(), Vec::new())
     });
     page(
@@ -171,7 +98,7 @@ pub async fn run(cx: Context, call: Call) -> Answer {
     let mut given = Map::new();
     let mut fields = Vec::new();
     for (name, input) in &version.plan.flow.inputs {
-        let mut field = field(name, input);
+        let mut field = field(name, &input.schema, input.required);
         let text = sent
             .iter()
             .find(|(key, _)| key.strip_prefix("in.") == Some(name))
@@ -222,52 +149,5 @@ pub async fn run(cx: Context, call: Call) -> Answer {
             .await
         }
         Err(problem) => Err(problem),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn of(schema: Value) -> Field {
-        field(
-            "x",
-            &Input {
-                schema,
-                required: true,
-            },
-        )
-    }
-
-    #[test]
-    fn what_is_typed_becomes_the_value_that_the_schema_wants() {
-        assert_eq!(
-            typed(&of(json!({"type": "string"})), "12"),
-            Some(json!("12"))
-        );
-        assert_eq!(
-            typed(&of(json!({"type": "number"})), "12.5"),
-            Some(json!(12.5))
-        );
-        assert_eq!(
-            typed(&of(json!({"type": "number"})), "many"),
-            Some(json!("many"))
-        );
-        assert_eq!(typed(&of(json!({"type": "string"})), ""), None);
-        assert_eq!(
-            typed(&of(json!({"type": "boolean"})), ""),
-            Some(json!(false))
-        );
-        assert_eq!(
-            typed(&of(json!({"type": "boolean"})), "true"),
-            Some(json!(true))
-        );
-        assert_eq!(typed(&of(json!({"enum": [1, 2]})), "2"), Some(json!(2)));
-        assert_eq!(typed(&of(json!({"enum": ["a"]})), "a"), Some(json!("a")));
-        assert_eq!(
-            typed(&of(json!({"type": "array"})), "[1]"),
-            Some(json!([1]))
-        );
     }
 }

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod callback;
 pub mod connect;
 pub mod flow;
+pub mod form;
 pub mod home;
 pub mod link;
 pub mod login;

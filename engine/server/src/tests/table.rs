@@ -14,6 +14,7 @@ fn filled(route: &Route) -> String {
     let fill = |part: &str| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
         None => part.to_owned(),
         Some("run") => format!("run_{id}"),
+        Some("request") => format!("rq_{id}"),
         Some("sign_in") => format!("si_{id}"),
         Some("connection") => format!("con_{id}"),
         Some("client") => format!("cli_{id}"),
@@ -39,7 +40,7 @@ fn filled(route: &Route) -> String {
 fn every_route_says_who_may_call_it() {
     let routes = table(true);
     for route in &routes {
-        let public = route.caller == Caller::Public;
+        let public = matches!(route.caller, Caller::Public | Caller::Machine);
         assert_eq!(
             public,
             matches!(route.handler, Handler::Public(_)),
@@ -82,7 +83,7 @@ async fn without_credentials_only_public_routes_answer() {
             .get("location")
             .is_some_and(|to| to.to_str().unwrap().starts_with("/w/main/login"));
         match (route.caller, route.kind) {
-            (Caller::Public, _) => assert_ne!(answer.status, 401, "{route:?}"),
+            (Caller::Public | Caller::Machine, _) => assert_ne!(answer.status, 401, "{route:?}"),
             (_, Kind::Api) => assert_eq!(answer.refused(401), "not_logged_in", "{route:?}"),
             (_, Kind::Page | Kind::Asset) => assert!(
                 answer.status == 303 && redirected,

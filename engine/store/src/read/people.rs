@@ -14,7 +14,7 @@ use crate::statement::params;
 use crate::store::{ReadError, Store};
 
 /// A token and its user, the columns of both in the order in which they are read.
-const BEARER: &str = "SELECT t.hash, t.workspace_id, t.user_id, t.name, t.created_at, t.expires_at, \
+const BEARER: &str = "SELECT t.hash, t.workspace_id, t.user_id, t.name, t.scopes, t.created_at, t.expires_at, \
     u.id, u.login, u.name, u.email, u.manager, u.password_hash, u.local, u.roles, u.disabled, u.created_at \
     FROM tokens t JOIN users u ON u.workspace_id = t.workspace_id AND u.id = t.user_id WHERE t.hash = $1 AND t.expires_at > $2";
 

@@ -117,13 +117,14 @@ pub(super) fn use_login_link(hash: &str, now: Time) -> Vec<Statement> {
 
 pub(super) fn add_token(token: &TokenRow) -> Vec<Statement> {
     vec![Statement::one(
-        "INSERT INTO tokens (hash, workspace_id, user_id, name, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO tokens (hash, workspace_id, user_id, name, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT DO NOTHING",
         params![
             &token.hash,
             &token.workspace,
             &token.user,
             &token.name,
+            json(&token.scopes),
             token.created_at,
             token.expires_at
         ],

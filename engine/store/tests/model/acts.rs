@@ -85,6 +85,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             user: dice.id(UserId::from_bits),
             name: "t".to_owned(),
+            scopes: vec![dice.word()],
             created_at: Time(0),
             expires_at: dice.time(),
         }),
