@@ -276,18 +276,21 @@ pub enum Op {
     },
     /// Removes a named secret with what it holds; it must be there.
     DeleteNamedSecret { workspace: WorkspaceId, name: Name },
-    /// What starts a flow by itself, in the place of what did.
+    /// What starts a flow by itself, in the place of what did. What stood there must have the same `last_at`: else an instant was fired
+    /// since it was read, which `next_at` may name again.
     PutTrigger(TriggerRow),
     /// Nothing starts the flow by itself any more; fine if nothing did.
     DropTrigger {
         workspace: WorkspaceId,
         flow: FlowId,
     },
-    /// Takes one instant of a flow's schedule, which must be its next, so that no instant is taken twice; `next_at` is the one after it.
+    /// Takes one instant of a flow's schedule, which must be its next, so that no instant is taken twice; `next_at` is the one after it. One
+    /// that is not `fired` is let go: it was missed.
     FireTrigger {
         workspace: WorkspaceId,
         flow: FlowId,
         slot: Time,
         next_at: Option<Time>,
+        fired: bool,
     },
 }

@@ -83,6 +83,9 @@ impl Tables {
                     .iter()
                     .any(|(of, row)| *of != key && row.hook.is_some() && row.hook == trigger.hook);
                 demand(!taken, "the hook is taken")?;
+                let known = self.triggers.get(&key);
+                let same = known.is_none_or(|row| row.last_at == trigger.last_at);
+                demand(same, "was fired meanwhile")?;
                 self.triggers.insert(key, trigger.clone());
                 Ok(())
             }
@@ -95,13 +98,17 @@ impl Tables {
                 flow,
                 slot,
                 next_at,
+                fired,
             } => {
                 let row = self
                     .triggers
                     .get_mut(&(workspace.clone(), flow.clone()))
                     .ok_or("no such trigger")?;
                 demand(row.next_at == Some(*slot), "is not its next instant")?;
-                (row.last_at, row.next_at) = (Some(*slot), *next_at);
+                row.next_at = *next_at;
+                if *fired {
+                    row.last_at = Some(*slot);
+                }
                 Ok(())
             }
             _ => Err("is not about what is asked"),

@@ -10,9 +10,11 @@ use crate::rows::TriggerRow;
 use crate::statement::params;
 use crate::store::Store;
 
+// Those of stopped flows keep their instant: what becomes of it is decided when the flow is started again.
 pub(crate) const DUE: &str = select!(
     trigger_columns,
-    "next_at IS NOT NULL AND next_at <= $1 ORDER BY next_at, workspace_id, flow_id LIMIT $2"
+    "next_at IS NOT NULL AND next_at <= $1 AND EXISTS (SELECT 1 FROM flows f WHERE f.workspace_id = triggers.workspace_id \
+     AND f.id = triggers.flow_id AND f.stopped IS NULL) ORDER BY next_at, workspace_id, flow_id LIMIT $2"
 );
 
 pub(crate) const OF_HOOK: &str = select!(trigger_columns, "hook = $1");
@@ -46,13 +48,17 @@ impl Reader {
 }
 
 impl Store {
-    /// The schedules of all workspaces whose next instant has come, the longest overdue first; at most `limit`.
+    /// The schedules of all workspaces whose next instant has come and whose flow is not stopped, the longest overdue first; at most `limit`.
     ///
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn due_triggers(&self, now: Time, limit: u32) -> Read<Vec<TriggerRow>> {
         model!(of self, |t| {
-            let due = t.triggers.values().filter(|row| row.next_at.is_some_and(|at| at <= now));
+            let due = t.triggers.iter().filter(|(of, row)| {
+                row.next_at.is_some_and(|at| at <= now)
+                    && t.flows.get(of).is_some_and(|flow| flow.stopped.is_none())
+            });
+            let due = due.map(|(_, row)| row);
             let mut due = sorted(due.cloned().collect(), |row| {
                 (row.next_at, row.workspace.clone(), row.flow.clone())
             });

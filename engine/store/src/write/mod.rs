@@ -363,7 +363,8 @@ impl Op {
                 flow,
                 slot,
                 next_at,
-            } => triggers::fire_trigger(workspace, flow, *slot, *next_at),
+                fired,
+            } => triggers::fire_trigger(workspace, flow, *slot, *next_at, *fired),
         }
     }
 

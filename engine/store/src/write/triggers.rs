@@ -14,7 +14,7 @@ pub(super) fn put_trigger(trigger: &TriggerRow) -> Vec<Statement> {
          CAST($7 AS BIGINT), CAST($8 AS BIGINT) \
          WHERE NOT EXISTS (SELECT 1 FROM triggers t WHERE t.hook = $5 AND NOT (t.workspace_id = $1 AND t.flow_id = $2)) \
          ON CONFLICT (workspace_id, flow_id) DO UPDATE SET version_id = excluded.version_id, kind = excluded.kind, hook = excluded.hook, \
-         spec = excluded.spec, next_at = excluded.next_at, last_at = excluded.last_at",
+         spec = excluded.spec, next_at = excluded.next_at WHERE triggers.last_at IS NOT DISTINCT FROM excluded.last_at",
         params![
             &trigger.workspace,
             &trigger.flow,
@@ -25,7 +25,7 @@ pub(super) fn put_trigger(trigger: &TriggerRow) -> Vec<Statement> {
             trigger.next_at,
             trigger.last_at
         ],
-        "another trigger has that hook: make another",
+        "another trigger has that hook, or this one was fired meanwhile: try again",
     )]
 }
 
@@ -41,10 +41,12 @@ pub(super) fn fire_trigger(
     flow: &FlowId,
     slot: Time,
     next_at: Option<Time>,
+    fired: bool,
 ) -> Vec<Statement> {
     vec![Statement::one(
-        "UPDATE triggers SET last_at = $3, next_at = $4 WHERE workspace_id = $1 AND flow_id = $2 AND next_at = $3",
-        params![workspace, flow, slot, next_at],
+        "UPDATE triggers SET last_at = CASE WHEN CAST($5 AS BIGINT) = 1 THEN CAST($3 AS BIGINT) ELSE last_at END, next_at = $4 \
+         WHERE workspace_id = $1 AND flow_id = $2 AND next_at = $3",
+        params![workspace, flow, slot, next_at, i64::from(fired)],
         "that instant was taken already, or the schedule is another by now",
     )]
 }

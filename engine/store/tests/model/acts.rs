@@ -408,20 +408,29 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             name: dice.word().parse().unwrap(),
         },
-        47 => Op::PutTrigger(TriggerRow {
-            flow: dice.id(FlowId::from_bits),
-            workspace,
-            version: dice.id(VersionId::from_bits),
-            kind: if dice.coin() {
-                TriggerKind::Schedule
-            } else {
-                TriggerKind::Webhook
-            },
-            hook: dice.coin().then(|| dice.id(HookId::from_bits)),
-            spec: dice.word(),
-            next_at: dice.coin().then(|| dice.time()),
-            last_at: dice.coin().then(|| dice.time()),
-        }),
+        47 => {
+            let flow = dice.id(FlowId::from_bits);
+            // Mostly as it was read.
+            let known = reader.trigger(&flow).await.unwrap();
+            let last_at = match known.filter(|_| dice.roll(4) > 0) {
+                Some(row) => row.last_at,
+                None => dice.coin().then(|| dice.time()),
+            };
+            Op::PutTrigger(TriggerRow {
+                flow,
+                workspace,
+                version: dice.id(VersionId::from_bits),
+                kind: if dice.coin() {
+                    TriggerKind::Schedule
+                } else {
+                    TriggerKind::Webhook
+                },
+                hook: dice.coin().then(|| dice.id(HookId::from_bits)),
+                spec: dice.word(),
+                next_at: dice.coin().then(|| dice.time()),
+                last_at,
+            })
+        }
         48 => Op::DropTrigger {
             workspace,
             flow: dice.id(FlowId::from_bits),
@@ -438,6 +447,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 flow,
                 slot: due.unwrap_or_else(|| dice.time()),
                 next_at: dice.coin().then(|| dice.time()),
+                fired: dice.coin(),
             }
         }
         _ => Op::TakeInbox {
