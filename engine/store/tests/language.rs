@@ -147,8 +147,16 @@ async fn an_instant_of_a_schedule_makes_one_run_however_many_processes_look() {
             next_at: Some(Time(0)),
             last_at: None,
         };
+        let flow = FlowRow {
+            id: trigger.flow.clone(),
+            ..flow("clockwork")
+        };
+        let add = Op::AddFlow {
+            workspace: ws.clone(),
+            flow: flow.clone(),
+        };
         let put = Op::PutTrigger(trigger.clone());
-        stores[0].commit(ops(vec![put])).await.unwrap();
+        stores[0].commit(ops(vec![add, put])).await.unwrap();
         for slot in 0..10 {
             let tries = (0..8).map(|n| {
                 let worker = id(WorkerId::from_bits);
@@ -163,6 +171,7 @@ async fn an_instant_of_a_schedule_makes_one_run_however_many_processes_look() {
                     flow: trigger.flow.clone(),
                     slot: Time(slot),
                     next_at: Some(Time(slot + 1)),
+                    fired: true,
                 };
                 let store = &stores[n % stores.len()];
                 store.commit(ops(vec![fire, add_run(&row)]))
@@ -189,7 +198,43 @@ async fn an_instant_of_a_schedule_makes_one_run_however_many_processes_look() {
         );
         assert_eq!(stores[0].due_triggers(Time(9), 5).await.unwrap(), vec![]);
         let due = stores[0].due_triggers(Time(10), 5).await.unwrap();
-        assert_eq!(due, [stands]);
+        assert_eq!(due, [stands.clone()]);
+
+        // A stopped flow keeps its instant and is not due; started again it is.
+        for (stopped, waiting) in [(Some("for the holidays".to_owned()), 0), (None, 1)] {
+            let change = Op::ChangeFlow {
+                workspace: ws.clone(),
+                flow: FlowRow {
+                    stopped,
+                    ..flow.clone()
+                },
+            };
+            stores[0].commit(ops(vec![change])).await.unwrap();
+            let due = stores[0].due_triggers(Time(10), 5).await.unwrap();
+            assert_eq!(due.len(), waiting);
+        }
+
+        // What was read before an instant was fired does not bring that instant back.
+        let put = Op::PutTrigger(trigger);
+        assert!(is_conflict(
+            stores[0].commit(ops(vec![put])).await,
+            "put_trigger"
+        ));
+        // An instant that is let go was not fired.
+        let missed = Op::FireTrigger {
+            workspace: ws.clone(),
+            flow: stands.flow.clone(),
+            slot: Time(10),
+            next_at: None,
+            fired: false,
+        };
+        stores[0].commit(ops(vec![missed])).await.unwrap();
+        let left = stores[0].reader(&ws).trigger(&stands.flow).await.unwrap();
+        let expected = TriggerRow {
+            next_at: None,
+            ..stands
+        };
+        assert_eq!(left, Some(expected));
     }
 }
 
