@@ -15,6 +15,7 @@ pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod time;
+pub mod webhook;
 pub mod yaml;
 
 pub use error::{ErrorKind, StepError};

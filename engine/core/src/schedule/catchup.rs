@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Catchup, Spec};
+use super::Spec;
+use crate::flow::Catchup;
 use crate::time::Time;
 
 /// A slot that is younger than this is on time: a scheduler that is a little late misses nothing.

@@ -20,52 +20,8 @@ pub use catchup::{CATCH_UP, Due, ON_TIME};
 pub use fields::{BadCron, Fields};
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
-/// What is done about slots that nobody was there for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Catchup {
-    /// Nothing.
-    #[default]
-    None,
-    /// The last of them runs, unless one that is on time stands for it.
-    Last,
-    /// All run, the last thousand at most.
-    All,
-}
-
-/// What is done about readings of the clock that a zone leaves out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Gap {
-    /// They run at the first instant after the gap.
-    #[default]
-    Run,
-    /// They are left out.
-    Skip,
-}
-
-/// What is done about readings of the clock that come twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlap {
-    /// They run the first time.
-    #[default]
-    First,
-    /// They run both times.
-    Both,
-}
-
-/// The policy where a zone changes its clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Dst {
-    /// Readings left out.
-    pub gap: Gap,
-    /// Readings that come twice.
-    pub overlap: Overlap,
-}
+use crate::flow::{Dst, Schedule};
 
 /// A schedule, read: it says when its slots are.
 #[derive(Debug, Clone)]
@@ -76,6 +32,14 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Reads a flow's schedule.
+    ///
+    /// # Errors
+    /// With what to write instead.
+    pub fn read(schedule: &Schedule) -> Result<Self, BadCron> {
+        Self::new(&schedule.cron, &schedule.timezone, schedule.dst)
+    }
+
     /// Reads an expression and the name of an IANA zone.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 
-use super::{Gap, Overlap, Spec};
+use super::Spec;
+use crate::flow::{Gap, Overlap};
 use crate::time::Time;
 
 const MICROS: i64 = 1_000_000;

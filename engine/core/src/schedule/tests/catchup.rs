@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 
-use crate::schedule::{CATCH_UP, Catchup, Dst, Spec};
+use crate::flow::{Catchup, Dst};
+use crate::schedule::{CATCH_UP, Spec};
 use crate::time::Time;
 
 fn time(text: &str) -> Time {

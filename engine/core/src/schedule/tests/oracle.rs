@@ -10,7 +10,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::schedule::{Dst, Gap, Overlap, Spec, zones};
+use crate::flow::{Dst, Gap, Overlap};
+use crate::schedule::{Spec, zones};
 use crate::time::Time;
 
 const DAY: i64 = 24 * 3600;

@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 
-use crate::schedule::{Dst, Gap, Overlap, Spec};
+use crate::flow::{Dst, Gap, Overlap};
+use crate::schedule::Spec;
 use crate::time::Time;
 
 const POLICIES: [(&str, Dst); 3] = [
