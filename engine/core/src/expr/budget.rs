@@ -14,6 +14,8 @@ pub const MAX_FUEL: u64 = 2_000_000;
 pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// What a value counts for beside its texts, in bytes.
 pub(super) const VALUE: usize = 16;
+/// What a map counts for besides: it is kept in nodes with room for several fields.
+pub(super) const MAP: usize = 64;
 /// How deep lists and maps may be nested in a result.
 pub const MAX_RESULT_DEPTH: usize = 64;
 
@@ -81,7 +83,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn pay_for_copy(&mut self, value: &Value) -> Out<()> {
+    /// Pays for making a value like this one.
+    pub fn pay_for_copy(&mut self, value: &Value) -> Out<()> {
         let (values, bytes) = weight(value);
         self.burn(values)?;
         self.make(bytes)
@@ -137,7 +140,7 @@ fn weight(value: &Value) -> (usize, usize) {
             let fields = fields
                 .iter()
                 .map(|(key, value)| add(weight(value), (0, key.len())));
-            fields.fold((1, VALUE), add)
+            fields.fold((1, VALUE + MAP), add)
         }
         _ => (1, VALUE),
     }
@@ -145,19 +148,26 @@ fn weight(value: &Value) -> (usize, usize) {
 
 /// Refuses what could not be read back from a journal.
 pub(super) fn check_depth(value: &Value) -> Out<()> {
-    fn deeper(value: &Value, left: usize) -> bool {
-        match value {
-            Value::Array(items) => left == 0 || items.iter().any(|item| deeper(item, left - 1)),
-            Value::Object(fields) => {
-                left == 0 || fields.values().any(|item| deeper(item, left - 1))
-            }
-            _ => false,
-        }
-    }
-    if deeper(value, MAX_RESULT_DEPTH) {
+    if nested_deeper_than(value, MAX_RESULT_DEPTH) {
         return Err(budget(format!(
             "the value is nested deeper than {MAX_RESULT_DEPTH}"
         )));
     }
     Ok(())
+}
+
+/// Whether lists and maps are nested deeper than this.
+pub(super) fn nested_deeper_than(value: &Value, left: usize) -> bool {
+    match value {
+        Value::Array(items) => {
+            left == 0 || items.iter().any(|item| nested_deeper_than(item, left - 1))
+        }
+        Value::Object(fields) => {
+            left == 0
+                || fields
+                    .values()
+                    .any(|item| nested_deeper_than(item, left - 1))
+        }
+        _ => false,
+    }
 }

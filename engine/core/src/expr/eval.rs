@@ -1,11 +1,14 @@
 //! Evaluation of a compiled expression: a walk over its tree that borrows from the scope and pays for what it does.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use crate::ErrorKind;
 use crate::diagnostic::nearest;
 use crate::error::StepError;
-use crate::expr::budget::{MAX_BYTES, MAX_FUEL, VALUE};
+use crate::expr::budget::{MAP, MAX_BYTES, MAX_FUEL, VALUE};
+use crate::expr::pattern::Pattern;
 use crate::expr::syntax::{Args, Expression, Kind, Node};
 use crate::expr::value::{Num, Val, kind};
 use crate::expr::{Part, Piece, Scope};
@@ -38,6 +41,8 @@ pub(super) struct Machine<'a> {
     source: &'a str,
     pub fuel: u64,
     pub bytes: u64,
+    /// Patterns compiled so far, so that a list of texts does not compile the same one again and again.
+    pub patterns: Vec<Rc<Pattern>>,
 }
 
 pub(super) fn fail(message: impl Into<String>) -> Box<StepError> {
@@ -51,6 +56,7 @@ impl<'a> Machine<'a> {
             source: "",
             fuel: MAX_FUEL,
             bytes: MAX_BYTES,
+            patterns: Vec::new(),
         }
     }
 
@@ -266,7 +272,7 @@ impl<'a> Machine<'a> {
                 if !filter.takes_missing {
                     val = self.require(val)?;
                 }
-                let given = self.given(args)?;
+                let given = self.given(args, false)?;
                 (filter.apply)(self, val, given)?
             }
             Kind::Test(test, inner, args) => {
@@ -274,14 +280,14 @@ impl<'a> Machine<'a> {
                 if !test.takes_missing {
                     val = self.settle(val)?;
                 }
-                let mut args = self.given(args)?.placed;
+                let mut args = self.given(args, false)?.placed;
                 for arg in &mut args {
                     *arg = self.settle(std::mem::replace(arg, Val::Own(Value::Null)))?;
                 }
                 Val::from((test.apply)(self, &val, &args)?)
             }
             Kind::Call(function, args) => {
-                let given = self.given(args)?;
+                let given = self.given(args, function.takes_missing)?;
                 (function.call)(self, given)?
             }
             Kind::List(items) => {
@@ -296,8 +302,10 @@ impl<'a> Machine<'a> {
                 Val::List(items?)
             }
             Kind::Map(pairs) => {
+                self.make(VALUE + MAP)?;
                 let mut fields = Map::new();
                 for (key, value) in pairs {
+                    self.make(VALUE)?;
                     let key = self.eval(key)?;
                     let key = self.key(key)?;
                     let value = self.eval(value)?;
@@ -332,11 +340,16 @@ impl<'a> Machine<'a> {
         Val::Missing(node, None)
     }
 
-    fn given(&mut self, args: &'a Args) -> Out<Given<'a>> {
+    fn given(&mut self, args: &'a Args, may_be_missing: bool) -> Out<Given<'a>> {
         let mut given = Given::default();
         for arg in &args.placed {
             let val = self.eval(arg)?;
-            given.placed.push(self.require(val)?);
+            let val = if may_be_missing {
+                val
+            } else {
+                self.require(val)?
+            };
+            given.placed.push(val);
         }
         for (name, arg) in &args.named {
             let val = self.eval(arg)?;

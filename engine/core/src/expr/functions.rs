@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use crate::expr::budget::VALUE;
+use crate::expr::budget::{MAP, VALUE};
 use crate::expr::eval::{Given, Machine, Out, fail, whole};
+use crate::expr::filters;
+use crate::expr::reference::Entry;
 use crate::expr::value::Val;
 
 /// The longest list that `range` makes.
@@ -19,7 +21,12 @@ pub(super) struct Function {
     pub args: (usize, usize),
     /// Names of named arguments; `*` for any.
     pub named: &'static [&'static str],
+    /// Whether its arguments may be missing.
+    pub takes_missing: bool,
     pub call: for<'a> fn(&mut Machine<'a>, Given<'a>) -> Out<Val<'a>>,
+    usage: &'static str,
+    does: &'static str,
+    example: (&'static str, &'static str),
 }
 
 /// A question about a value.
@@ -30,6 +37,9 @@ pub(super) struct Test {
     /// Whether it may be asked of something missing.
     pub takes_missing: bool,
     pub apply: for<'a> fn(&mut Machine<'a>, &Val<'a>, &[Val<'a>]) -> Out<bool>,
+    does: &'static str,
+    /// An expression that is true.
+    example: &'static str,
 }
 
 static FUNCTIONS: &[Function] = &[
@@ -37,25 +47,51 @@ static FUNCTIONS: &[Function] = &[
         name: "always",
         args: (0, 0),
         named: &[],
+        takes_missing: false,
         call: |_, _| Ok(Val::from(true)),
+        usage: "always()",
+        does: "in an `if`: the step runs whatever happened before it",
+        example: ("always()", "true"),
     },
     Function {
         name: "failure",
         args: (0, 0),
         named: &[],
+        takes_missing: false,
         call: |machine, _| Ok(Val::from(machine.scope.failed)),
+        usage: "failure()",
+        does: "in an `if`: the step runs only if a step has failed",
+        example: ("failure()", "false"),
     },
     Function {
         name: "dict",
         args: (0, 1),
         named: &["*"],
+        takes_missing: false,
         call: dict,
+        usage: "dict(map_or_pairs, key=value)",
+        does: "a map with more or other keys, or one made of pairs",
+        example: ("dict([['a', 1]], b=2)", r#"{"a":1,"b":2}"#),
     },
     Function {
         name: "range",
         args: (1, 3),
         named: &[],
+        takes_missing: false,
         call: range,
+        usage: "range(start, stop, step)",
+        does: "whole numbers from `start` (0) to before `stop`, at most 10,000",
+        example: ("range(1, 8, 3)", "[1,4,7]"),
+    },
+    Function {
+        name: "coalesce",
+        args: (1, 20),
+        named: &[],
+        takes_missing: true,
+        call: coalesce,
+        usage: "coalesce(a, b, …)",
+        does: "the first that is there and not null; else null",
+        example: ("coalesce(inputs.nickname, none, 'nobody')", r#""nobody""#),
     },
 ];
 
@@ -77,8 +113,39 @@ pub(super) fn test_names() -> impl Iterator<Item = &'static str> + Clone {
     TESTS.iter().map(|test| test.name)
 }
 
+/// What the manual says of functions and tests.
+pub(super) fn manual() -> impl Iterator<Item = Entry> {
+    let functions = FUNCTIONS.iter().map(|function| Entry {
+        topic: "Functions",
+        name: function.name,
+        usage: function.usage,
+        does: function.does,
+        example: function.example.0,
+        gives: function.example.1,
+    });
+    let tests = TESTS.iter().map(|test| Entry {
+        topic: "Tests, written `x is name` or `x is not name(argument)`",
+        name: test.name,
+        usage: test.name,
+        does: test.does,
+        example: test.example,
+        gives: "true",
+    });
+    functions.chain(tests)
+}
+
+/// The first argument that is there and not null.
+fn coalesce<'a>(_: &mut Machine<'a>, given: Given<'a>) -> Out<Val<'a>> {
+    let found = given
+        .placed
+        .into_iter()
+        .find(|val| !matches!(val, Val::Missing(..)) && !matches!(val.value(), Some(Value::Null)));
+    Ok(found.unwrap_or(Val::Own(Value::Null)))
+}
+
 /// `dict(map, key=value)`: a map with more keys; `dict([[key, value]])` makes one of pairs.
 fn dict<'a>(machine: &mut Machine<'a>, given: Given<'a>) -> Out<Val<'a>> {
+    machine.make(VALUE + MAP)?;
     let mut fields = Map::new();
     if let Some(base) = given.placed.into_iter().next() {
         match machine.own(base)? {
@@ -105,7 +172,7 @@ fn dict<'a>(machine: &mut Machine<'a>, given: Given<'a>) -> Out<Val<'a>> {
         }
     }
     for (key, value) in given.named {
-        machine.make(key.len())?;
+        machine.make(key.len() + VALUE)?;
         fields.insert(key.to_owned(), machine.own(value)?);
     }
     Ok(Val::Own(Value::Object(fields)))
@@ -127,55 +194,76 @@ fn range<'a>(machine: &mut Machine<'a>, given: Given<'a>) -> Out<Val<'a>> {
     if step == 0 {
         return Err(fail("the step of `range` must not be 0"));
     }
-    let mut items = Vec::new();
+    let (length, stride) = (i128::from(stop) - i128::from(start), i128::from(step));
+    let count = usize::try_from((length + stride - stride.signum()) / stride).unwrap_or(0);
+    if count > MAX_RANGE {
+        return Err(fail(format!("`range` makes at most {MAX_RANGE} numbers")));
+    }
+    machine.make(count * VALUE)?;
+    let mut items = Vec::with_capacity(count);
     let mut next = start;
     while if step > 0 { next < stop } else { next > stop } {
-        if items.len() >= MAX_RANGE {
-            return Err(fail(format!("`range` makes at most {MAX_RANGE} numbers")));
-        }
         items.push(Value::from(next));
         next = match next.checked_add(step) {
             Some(next) => next,
             None => break,
         };
     }
-    machine.make(items.len() * VALUE)?;
     Ok(Val::Own(Value::Array(items)))
 }
 
 macro_rules! tests {
-    ($($name:literal $args:tt $missing:literal $apply:expr;)*) => {
-        static TESTS: &[Test] = &[$(Test { name: $name, args: $args, takes_missing: $missing, apply: $apply }),*];
+    ($($name:literal $args:tt $missing:literal $apply:expr, $does:literal, $example:literal;)*) => {
+        static TESTS: &[Test] = &[$(Test {
+            name: $name, args: $args, takes_missing: $missing, apply: $apply, does: $does, example: $example,
+        }),*];
     };
 }
 
 tests! {
-    "defined" (0, 0) true |_, val, _| Ok(!matches!(val, Val::Missing(..)));
-    "undefined" (0, 0) true |_, val, _| Ok(matches!(val, Val::Missing(..)));
-    "none" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Null)));
-    "null" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Null)));
-    "empty" (0, 0) false |_, val, _| Ok(is_empty(val));
-    "true" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(true))));
-    "false" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(false))));
-    "boolean" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(_))));
-    "string" (0, 0) false |_, val, _| Ok(val.as_text().is_some());
-    "number" (0, 0) false |_, val, _| Ok(val.as_number().is_some());
-    "integer" (0, 0) false |_, val, _| Ok(val.as_number().is_some_and(|n| n.whole().is_some()));
-    "sequence" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Array(_))));
-    "mapping" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Object(_))));
-    "odd" (0, 0) false |_, val, _| Ok(whole(val, "`is odd`")?.rem_euclid(2) == 1);
-    "even" (0, 0) false |_, val, _| Ok(whole(val, "`is even`")?.rem_euclid(2) == 0);
-    "equalto" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b));
-    "eq" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b));
-    "ne" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b)).map(|equal| !equal);
-    "lt" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_lt));
-    "le" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_le));
-    "gt" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_gt));
-    "ge" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_ge));
-    "in" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.contains(b, a));
-    "containing" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.contains(a, b));
-    "startingwith" (1, 1) false |_, val, args| texts(val, args, |text, start| text.starts_with(start));
-    "endingwith" (1, 1) false |_, val, args| texts(val, args, |text, end| text.ends_with(end));
+    "defined" (0, 0) true |_, val, _| Ok(!matches!(val, Val::Missing(..))), "it is there, though it may be null", "inputs is defined";
+    "undefined" (0, 0) true |_, val, _| Ok(matches!(val, Val::Missing(..))), "it is not there", "inputs.nickname is undefined";
+    "none" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Null))), "it is null", "none is none";
+    "null" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Null))), "it is null", "none is null";
+    "empty" (0, 0) false |_, val, _| Ok(is_empty(val)), "a text, list or map with nothing in it, or null", "[] is empty";
+    "true" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(true)))), "it is true itself", "true is true";
+    "false" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(false)))), "it is false itself", "false is false";
+    "boolean" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Bool(_)))), "it is true or false", "false is boolean";
+    "string" (0, 0) false |_, val, _| Ok(val.as_text().is_some()), "it is a text", "'a' is string";
+    "number" (0, 0) false |_, val, _| Ok(val.as_number().is_some()), "it is a number", "1.5 is number";
+    "integer" (0, 0) false |_, val, _| Ok(val.as_number().is_some_and(|n| n.whole().is_some())), "it is a whole number", "2.0 is integer";
+    "sequence" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Array(_)))), "it is a list", "[1] is sequence";
+    "mapping" (0, 0) false |_, val, _| Ok(matches!(val.value(), Some(Value::Object(_)))), "it is a map", "{'a': 1} is mapping";
+    "odd" (0, 0) false |_, val, _| Ok(whole(val, "`is odd`")?.rem_euclid(2) == 1), "an odd whole number", "3 is odd";
+    "even" (0, 0) false |_, val, _| Ok(whole(val, "`is even`")?.rem_euclid(2) == 0), "an even whole number", "4 is even";
+    "equalto" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b)), "equal, as `==`", "1 is equalto 1.0";
+    "eq" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b)), "equal, as `==`", "'a' is eq 'a'";
+    "ne" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.equal(a, b)).map(|equal| !equal), "not equal", "'a' is ne 'b'";
+    "lt" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_lt)), "less", "1 is lt 2";
+    "le" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_le)), "less or equal", "2 is le 2";
+    "gt" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_gt)), "greater", "3 is gt 2";
+    "ge" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.order(a, b).map(Ordering::is_ge)), "greater or equal", "2 is ge 2";
+    "in" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.contains(b, a)), "an item of a list, a key of a map, a part of a text", "2 is in [1, 2]";
+    "containing" (1, 1) false |machine, val, args| pair(val, args, |a, b| machine.contains(a, b)), "the same from the other side", "[1, 2] is containing 2";
+    "startingwith" (1, 1) false |_, val, args| texts(val, args, |text, start| text.starts_with(start)), "a text that begins so", "'INV-7' is startingwith 'INV'";
+    "endingwith" (1, 1) false |_, val, args| texts(val, args, |text, end| text.ends_with(end)), "a text that ends so", "'a.pdf' is endingwith '.pdf'";
+    "matching" (1, 1) false filters::matching, "a text in which the pattern is found", "'INV-7' is matching '^INV-\\d+$'";
+    "divisibleby" (1, 1) false |_, val, args| divisible(val, args), "a whole multiple", "9 is divisibleby 3";
+    "date" (0, 0) false filters::is_date, "a text that can be read as a date or time", "'2026-03-31' is date";
+    "before" (1, 1) false |machine, val, args| filters::order_of_dates(machine, val, args).map(Ordering::is_lt), "an earlier date or time, whatever the offsets", "'2026-03-31T09:00:00+02:00' is before '2026-03-31T08:00:00Z'";
+    "after" (1, 1) false |machine, val, args| filters::order_of_dates(machine, val, args).map(Ordering::is_gt), "a later date or time", "'2026-04-01' is after '2026-03-31'";
+    "weekend" (0, 0) false filters::is_weekend, "a date on a Saturday or Sunday", "'2026-03-28' is weekend";
+}
+
+fn divisible(val: &Val<'_>, args: &[Val<'_>]) -> Out<bool> {
+    let by = match args.first() {
+        Some(by) => whole(by, "what is divided by")?,
+        None => 0,
+    };
+    if by == 0 {
+        return Err(fail("`is divisibleby` by zero"));
+    }
+    Ok(whole(val, "`is divisibleby`")?.checked_rem(by) == Some(0))
 }
 
 fn is_empty(val: &Val<'_>) -> bool {

@@ -8,7 +8,10 @@ mod budget;
 mod eval;
 mod filters;
 mod functions;
+mod moment;
 mod operators;
+mod pattern;
+mod reference;
 mod references;
 mod syntax;
 #[cfg(test)]
@@ -27,6 +30,7 @@ use eval::Machine;
 use syntax::Expression;
 
 pub use budget::{MAX_BYTES, MAX_FUEL, MAX_RESULT_DEPTH};
+pub use reference::{Entry, manual, page};
 pub use references::Reference;
 pub(crate) use text::braces;
 

@@ -126,7 +126,11 @@ impl Walk<'_> {
                 if matches!(function.name, "always" | "failure") {
                     self.keep(vec![format!("{}()", function.name)], &node.at, false);
                 }
-                self.args(args);
+                if function.takes_missing {
+                    args.placed.iter().for_each(|arg| self.node(arg, true));
+                } else {
+                    self.args(args);
+                }
             }
             Kind::List(items) => items.iter().for_each(|item| self.node(item, false)),
             Kind::Map(pairs) => {

@@ -275,9 +275,21 @@ impl Converter<'_> {
                 let (inner, args) = (boxed(inner)?, self.args(&filter.args, depth)?);
                 let at = from(&inner);
                 let found = filters::find(filter.name).ok_or_else(|| {
-                    unknown("filter", filter.name, &(own.start..end), filters::names())
+                    let fault = unknown("filter", filter.name, &(own.start..end), filters::names());
+                    match filters::known_elsewhere(filter.name) {
+                        Some(help) => fault.with_help(help),
+                        None => fault,
+                    }
                 })?;
-                check_args("filter", found.name, found.args, found.named, &args, &own)?;
+                let mut named = found.named.to_vec();
+                if let ("map", Some(first)) = (found.name, args.placed.first())
+                    && let Kind::Literal(Value::String(through)) = &first.kind
+                    && let Some(through) = filters::find(through)
+                {
+                    named.extend(through.named);
+                }
+                check_args("filter", found.name, found.args, &named, &args, &own)?;
+                check_literals(found.name, &args)?;
                 (Kind::Filter(found, inner, args), at)
             }
             ast::Expr::Test(test) => {
@@ -292,6 +304,7 @@ impl Converter<'_> {
                     )
                 })?;
                 check_args("test", found.name, found.args, &[], &args, &own)?;
+                check_literals(found.name, &args)?;
                 (Kind::Test(found, inner, args), at)
             }
             ast::Expr::Call(call) => (self.call(call, &own, depth)?, own),
@@ -446,6 +459,13 @@ fn unknown(
         ))
     });
     fault
+}
+
+fn check_literals(name: &str, args: &Args) -> Out<()> {
+    match filters::check_literals(name, args) {
+        Some((at, message)) => Err(ExprFault::at(at, message)),
+        None => Ok(()),
+    }
 }
 
 fn check_args(

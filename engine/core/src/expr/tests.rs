@@ -11,6 +11,10 @@ use serde_json::json;
 
 use super::*;
 
+mod dates;
+mod manual;
+mod patterns;
+
 fn scope() -> Scope {
     let records = json!([
         {"Id": "a1", "amount": 10, "active": true, "name": "Bob"},
@@ -330,7 +334,7 @@ fn what_is_not_in_the_language_is_refused_before_anything_runs() {
         {{ env.PATH }} {{ secrets.x }}
         {{ length(inputs.lines) }}
         {{ inputs.x | uper }} {{ inputs.x is defind }} {{ dct() }}
-        {{ inputs.x | round(1, 2) }} {{ inputs.x | replace('a') }} {{ inputs.x | sort(atribute='x') }}
+        {{ inputs.x | round(1, 2, 3) }} {{ inputs.x | replace('a') }} {{ inputs.x | sort(atribute='x') }}
         {{ steps[inputs.k] }}
         {{ always }}
         {{ f(*x) }}
@@ -347,10 +351,10 @@ fn what_is_not_in_the_language_is_refused_before_anything_runs() {
             {{ env.PATH }} {{ secrets.x }} => FAULT at `env`: there is no `env`: expressions see no secrets and no environment (credentials come in through `connections`); FAULT at `secrets`: there is no `secrets`: expressions see no secrets and no environment (credentials come in through `connections`)
             {{ length(inputs.lines) }} => FAULT at `length(inputs.lines)`: there is no function `length` (`length` is a filter: write `value | length`)
             {{ inputs.x | uper }} {{ inputs.x is defind }} {{ dct() }} => FAULT at `uper`: there is no filter `uper` (did you mean `upper`?); FAULT at `defind`: there is no test `defind` (did you mean `defined`?); FAULT at `dct()`: there is no function `dct` (did you mean `dict`?)
-            {{ inputs.x | round(1, 2) }} {{ inputs.x | replace('a') }} {{ inputs.x | sort(atribute='x') }} => FAULT at `round(1, 2)`: the filter `round` takes 0 to 1 arguments, not 2; FAULT at `replace('a')`: the filter `replace` takes 2 arguments, not 1; FAULT at `'x'`: the filter `sort` has no argument `atribute` (did you mean `attribute`?)
+            {{ inputs.x | round(1, 2, 3) }} {{ inputs.x | replace('a') }} {{ inputs.x | sort(atribute='x') }} => FAULT at `round(1, 2, 3)`: the filter `round` takes 0 to 2 arguments, not 3; FAULT at `replace('a')`: the filter `replace` takes 2 to 3 arguments, not 1; FAULT at `'x'`: the filter `sort` has no argument `atribute` (did you mean `attribute`?)
             {{ steps[inputs.k] }} => FAULT at `steps[inputs.k]`: a step must be named literally: `steps.<id>`
             {{ always }} => FAULT at `always`: `always` is a function: write `always()`
-            {{ f(*x) }} => FAULT at `f(*x)`: there is no function `f` (there are `always`, `failure`, `dict`, `range`)
+            {{ f(*x) }} => FAULT at `f(*x)`: there is no function `f` (there are `always`, `failure`, `dict`, `range`, `coalesce`)
             {{ inputs.l[::2] }} => FAULT at `.l[::2]`: a slice has no third number; use `| reverse` to turn a list round
         "#]],
     );

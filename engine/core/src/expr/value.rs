@@ -98,7 +98,7 @@ pub(super) enum Num {
 }
 
 /// The largest integer that JSON carries everywhere without loss.
-const EXACT: u64 = 1 << 53;
+pub(super) const EXACT: u64 = 1 << 53;
 
 impl Num {
     pub fn of(value: &Value) -> Option<Self> {

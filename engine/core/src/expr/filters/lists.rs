@@ -5,19 +5,63 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::expr::eval::{Given, Machine, Out, fail};
-use crate::expr::filters::{find, name_of, number, text};
+use crate::expr::filters::{filters, find, is_on, name_of, number, text};
 use crate::expr::functions;
 use crate::expr::operators::number_or_fail;
 use crate::expr::value::{Num, Val};
 
-pub(super) fn end<'a>(machine: &mut Machine<'a>, val: Val<'a>, filter: &str) -> Out<Val<'a>> {
+filters! {
+    "length" (0, 0) [] length, "length", "how many items, fields or characters", "[1, 2, 3] | length" => "3";
+    "count" (0, 0) [] length, "count", "the same as `length`", "'Ana' | count" => "3";
+    "first" (0, 1) ["default"] |machine, val, given| end(machine, val, given, "first"), "first(default)", "the first item", "[3, 1, 2] | first" => "3";
+    "last" (0, 1) ["default"] |machine, val, given| end(machine, val, given, "last"), "last(default)", "the last item", "[] | last(none)" => "null";
+    "join" (0, 1) ["attribute", "last"] join, "join(between='', attribute=, last=)", "the items as one text; `last` stands before the last one", "['a', 'b', 'c'] | join(', ', last=' and ')" => "\"a, b and c\"";
+    "map" (0, 8) ["attribute", "default"] map, "map(attribute=path, default=) or map('filter', arguments…)", "a field of each item, or each item through a filter", "[{'n': 'a'}, {'n': 'b'}] | map(attribute='n')" => "[\"a\",\"b\"]";
+    "select" (0, 2) [] |machine, val, given| choose(machine, val, given, false, true), "select('test', argument)", "the items for which a test holds, or that are not empty, zero or false", "[1, 2, 3, 4] | select('even')" => "[2,4]";
+    "reject" (0, 2) [] |machine, val, given| choose(machine, val, given, false, false), "reject('test', argument)", "the items for which it does not", "[1, 2, 3, 4] | reject('gt', 2)" => "[1,2]";
+    "selectattr" (1, 3) [] |machine, val, given| choose(machine, val, given, true, true), "selectattr(path, 'test', argument)", "the items for whose field a test holds", "[{'a': 1}, {'a': 5}] | selectattr('a', 'gt', 2)" => "[{\"a\":5}]";
+    "rejectattr" (1, 3) [] |machine, val, given| choose(machine, val, given, true, false), "rejectattr(path, 'test', argument)", "the items for whose field it does not", "[{'a': 1}, {'a': 5}] | rejectattr('a', 'gt', 2)" => "[{\"a\":1}]";
+    "sort" (0, 1) ["attribute", "reverse"] sort, "sort(reverse=false, attribute=)", "in order; equal items stay in theirs", "[3, 1, 2] | sort" => "[1,2,3]";
+    "unique" (0, 0) ["attribute"] unique, "unique(attribute=)", "without repetitions", "[1, 2, 1] | unique" => "[1,2]";
+    "reverse" (0, 0) [] reverse, "reverse", "a list or text turned round", "[1, 2, 3] | reverse" => "[3,2,1]";
+    "list" (0, 0) [] |machine, val, _| machine.items(val, "`list`").map(Val::List), "list", "the list itself", "[1, 2] | list" => "[1,2]";
+    "sum" (0, 0) ["attribute"] sum, "sum(attribute=)", "the sum of numbers", "[{'n': 2}, {'n': 3}] | sum(attribute='n')" => "5";
+    "min" (0, 0) ["attribute"] |machine, val, given| extreme(machine, val, given, std::cmp::Ordering::Less), "min(attribute=)", "the smallest item", "[3, 1, 2] | min" => "1";
+    "max" (0, 0) ["attribute"] |machine, val, given| extreme(machine, val, given, std::cmp::Ordering::Greater), "max(attribute=)", "the largest item", "[{'n': 2}, {'n': 3}] | max(attribute='n')" => "{\"n\":3}";
+}
+
+fn length<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {
+    let length = match (&val, val.value()) {
+        (Val::List(items), _) => items.len(),
+        (_, Some(Value::String(text))) => {
+            machine.scan(text.len())?;
+            text.chars().count()
+        }
+        (_, Some(Value::Array(items))) => items.len(),
+        (_, Some(Value::Object(fields))) => fields.len(),
+        _ => {
+            return Err(fail(format!(
+                "`length` needs a list, a map or a text, not {}",
+                val.kind()
+            )));
+        }
+    };
+    Ok(Val::Own(Value::from(length)))
+}
+
+fn end<'a>(
+    machine: &mut Machine<'a>,
+    val: Val<'a>,
+    mut given: Given<'a>,
+    filter: &str,
+) -> Out<Val<'a>> {
     let mut items = machine.items(val, &format!("`{filter}`"))?;
     let found = if filter == "first" && !items.is_empty() {
         Some(items.swap_remove(0))
     } else {
         items.pop()
     };
-    found.ok_or_else(|| {
+    found.or_else(|| given.take(0, "default")).ok_or_else(|| {
         Box::new(
             fail(format!("the list has no {filter} item: it is empty"))
                 .with_code("missing_field")
@@ -31,6 +75,17 @@ fn attribute<'a>(machine: &mut Machine<'a>, item: &Val<'a>, path: &str) -> Out<O
     machine.burn(path.len() / 8 + 1)?;
     Ok(match item {
         Val::Ref(within) => along(within, path).map(Val::Ref),
+        Val::List(items) => {
+            let (place, rest) = match path.split_once('.') {
+                Some((place, rest)) => (place, Some(rest)),
+                None => (path, None),
+            };
+            match (place.parse::<usize>().ok().and_then(|n| items.get(n)), rest) {
+                (Some(found), Some(rest)) => attribute(machine, found, rest)?,
+                (Some(found), None) => Some(machine.copy(found)?),
+                (None, _) => None,
+            }
+        }
         computed => match computed.value().and_then(|within| along(within, path)) {
             Some(found) => Some(Val::Own(machine.json_copy(found)?)),
             None => None,
@@ -38,7 +93,8 @@ fn attribute<'a>(machine: &mut Machine<'a>, item: &Val<'a>, path: &str) -> Out<O
     })
 }
 
-fn along<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+/// What a dotted path leads to.
+pub(super) fn along<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(value, |at, part| match at {
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
         other => other.get(part),
@@ -54,7 +110,7 @@ fn needed<'a>(machine: &mut Machine<'a>, item: &Val<'a>, path: &str, place: usiz
     })
 }
 
-fn key_of<'a>(
+pub(super) fn key_of<'a>(
     machine: &mut Machine<'a>,
     item: &Val<'a>,
     path: Option<&str>,
@@ -66,21 +122,21 @@ fn key_of<'a>(
     }
 }
 
-pub(super) fn join<'a>(
-    machine: &mut Machine<'a>,
-    val: Val<'a>,
-    mut given: Given<'a>,
-) -> Out<Val<'a>> {
-    let between = match given.take(0, "d") {
-        Some(val) => text(&val, "join")?.to_owned(),
-        None => String::new(),
-    };
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
+fn join<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    let between = name_of(machine, &mut given, 0, "d")?.unwrap_or_default();
+    let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
+    let before_last = name_of(machine, &mut given, usize::MAX, "last")?;
     let mut joined = String::new();
-    for (n, item) in machine.items(val, "`join`")?.into_iter().enumerate() {
+    let items = machine.items(val, "`join`")?;
+    let count = items.len();
+    for (n, item) in items.into_iter().enumerate() {
         if n > 0 {
+            let between = match &before_last {
+                Some(last) if n + 1 == count => last,
+                _ => &between,
+            };
             machine.make(between.len())?;
-            joined.push_str(&between);
+            joined.push_str(between);
         }
         let item = match &path {
             Some(path) => needed(machine, &item, path, n)?,
@@ -91,48 +147,61 @@ pub(super) fn join<'a>(
     Ok(Val::Own(Value::String(joined)))
 }
 
-pub(super) fn map<'a>(
-    machine: &mut Machine<'a>,
-    val: Val<'a>,
-    mut given: Given<'a>,
-) -> Out<Val<'a>> {
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
-    let fallback = given.take(usize::MAX, "default");
-    let filter = name_of(&mut given, 0, "filter")?;
-    let filter = match (&path, filter) {
-        (Some(_), None) => None,
-        (None, Some(name)) => {
-            let filter = find(&name).ok_or_else(|| fail(format!("there is no filter `{name}`")))?;
-            if filter.args.0 > 0 {
-                return Err(fail(format!(
-                    "`map` cannot use `{name}`, which needs arguments"
-                )));
-            }
-            Some(filter)
-        }
-        _ => {
-            return Err(fail(
-                "`map` needs either the name of a filter or `attribute=`",
-            ));
-        }
+fn map<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    if !given.placed.is_empty() {
+        return map_through(machine, val, given);
+    }
+    let Some(path) = name_of(machine, &mut given, usize::MAX, "attribute")? else {
+        return Err(fail(
+            "`map` needs either the name of a filter or `attribute=`",
+        ));
     };
+    let fallback = given.take(usize::MAX, "default");
     let mut mapped = Vec::new();
     for (n, item) in machine.items(val, "`map`")?.into_iter().enumerate() {
-        mapped.push(match (&path, filter) {
-            (Some(path), _) => match (attribute(machine, &item, path)?, &fallback) {
-                (Some(found), _) => found,
-                (None, Some(fallback)) => machine.copy(fallback)?,
-                (None, None) => needed(machine, &item, path, n)?,
-            },
-            (None, Some(filter)) => (filter.apply)(machine, item, Given::default())?,
-            (None, None) => item,
+        mapped.push(match (attribute(machine, &item, &path)?, &fallback) {
+            (Some(found), _) => found,
+            (None, Some(fallback)) => machine.copy(fallback)?,
+            (None, None) => needed(machine, &item, &path, n)?,
         });
     }
     Ok(Val::List(mapped))
 }
 
+/// Each item through a filter, which is given the other arguments.
+fn map_through<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    if given.named.iter().any(|(name, _)| *name == "attribute") {
+        return Err(fail(
+            "`map` needs either the name of a filter or `attribute=`",
+        ));
+    }
+    let name = name_of(machine, &mut given, 0, "filter")?.unwrap_or_default();
+    let filter = find(&name).ok_or_else(|| fail(format!("there is no filter `{name}`")))?;
+    let args: Vec<Val<'a>> = given.placed.into_iter().skip(1).collect();
+    let count = args.len();
+    if count + given.named.len() < filter.args.0 || count > filter.args.1 {
+        return Err(fail(if filter.args.0 > 0 && count == 0 {
+            format!("`map` cannot use `{name}`, which needs arguments")
+        } else {
+            format!("`map` gives `{name}` {count} arguments, which it does not take")
+        }));
+    }
+    let mut mapped = Vec::new();
+    for item in machine.items(val, "`map`")? {
+        let mut again = Given::default();
+        for arg in &args {
+            again.placed.push(machine.copy(arg)?);
+        }
+        for (name, arg) in &given.named {
+            again.named.push((name, machine.copy(arg)?));
+        }
+        mapped.push((filter.apply)(machine, item, again)?);
+    }
+    Ok(Val::List(mapped))
+}
+
 /// `select`, `reject` and their `attr` forms.
-pub(super) fn choose<'a>(
+fn choose<'a>(
     machine: &mut Machine<'a>,
     val: Val<'a>,
     given: Given<'a>,
@@ -194,13 +263,9 @@ pub(super) fn choose<'a>(
     Ok(Val::List(chosen))
 }
 
-pub(super) fn sort<'a>(
-    machine: &mut Machine<'a>,
-    val: Val<'a>,
-    mut given: Given<'a>,
-) -> Out<Val<'a>> {
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
-    let backwards = given.take(0, "reverse").is_some_and(|val| val.truth());
+fn sort<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
+    let backwards = is_on(&mut given, 0, "reverse");
     let items = machine.items(val, "`sort`")?;
     let mut keyed = Vec::with_capacity(items.len());
     for (n, item) in items.into_iter().enumerate() {
@@ -228,12 +293,8 @@ pub(super) fn sort<'a>(
     Ok(Val::List(keyed.into_iter().map(|(_, item)| item).collect()))
 }
 
-pub(super) fn unique<'a>(
-    machine: &mut Machine<'a>,
-    val: Val<'a>,
-    mut given: Given<'a>,
-) -> Out<Val<'a>> {
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
+fn unique<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
     for (n, item) in machine.items(val, "`unique`")?.into_iter().enumerate() {
@@ -249,7 +310,7 @@ pub(super) fn unique<'a>(
     Ok(Val::List(kept))
 }
 
-pub(super) fn reverse<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {
+fn reverse<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {
     if let Some(text) = val.as_text() {
         machine.make(text.len())?;
         return Ok(Val::Own(Value::String(text.chars().rev().collect())));
@@ -259,12 +320,8 @@ pub(super) fn reverse<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>)
     Ok(Val::List(items))
 }
 
-pub(super) fn sum<'a>(
-    machine: &mut Machine<'a>,
-    val: Val<'a>,
-    mut given: Given<'a>,
-) -> Out<Val<'a>> {
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
+fn sum<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {
+    let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
     let mut total = Num::Int(0);
     for (n, item) in machine.items(val, "`sum`")?.into_iter().enumerate() {
         let item = key_of(machine, &item, path.as_deref(), n)?;
@@ -279,13 +336,13 @@ pub(super) fn sum<'a>(
     number_or_fail(total)
 }
 
-pub(super) fn extreme<'a>(
+fn extreme<'a>(
     machine: &mut Machine<'a>,
     val: Val<'a>,
     mut given: Given<'a>,
     wanted: std::cmp::Ordering,
 ) -> Out<Val<'a>> {
-    let path = name_of(&mut given, usize::MAX, "attribute")?;
+    let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
     let mut best: Option<(Val<'a>, Val<'a>)> = None;
     for (n, item) in machine
         .items(val, "`min` and `max`")?
