@@ -522,7 +522,9 @@ impl Runner {
         let inbox = InboxRow {
             id: InboxId::from_bits(system::new_bits()),
             run: run.clone(),
-            message: InboxMessage::Cancel { by: by.id.clone() },
+            message: InboxMessage::Cancel {
+                by: Some(by.id.clone()),
+            },
             at,
         };
         let commit = Commit {

@@ -496,8 +496,9 @@ pub enum InboxMessage {
     },
     /// Somebody cancelled.
     Cancel {
-        /// Who.
-        by: UserId,
+        /// Who; none where a run that acts for nobody ends its children.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
     },
     /// An approval was decided.
     Decided {

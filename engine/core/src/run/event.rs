@@ -285,8 +285,9 @@ pub enum Event {
     },
     /// Somebody cancelled: nothing new starts, what is under way finishes.
     CancelAsked {
-        /// Who.
-        by: UserId,
+        /// Who; none where a run that acts for nobody ends its children.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
         /// When.
         at: Time,
     },

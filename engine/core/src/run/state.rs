@@ -36,8 +36,8 @@ pub enum Phase {
     Open,
     /// Somebody cancelled it; steps under way finish.
     Cancelling {
-        /// Who.
-        by: UserId,
+        /// Who; none where a run that acts for nobody ends its children.
+        by: Option<UserId>,
     },
     /// Ended; absorbing.
     Ended {

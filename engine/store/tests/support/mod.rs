@@ -192,7 +192,7 @@ pub fn message(run: &RunRow) -> InboxRow {
         id: id(InboxId::from_bits),
         run: run.id.clone(),
         message: InboxMessage::Cancel {
-            by: run.invoker.clone().unwrap(),
+            by: run.invoker.clone(),
         },
         at: Time(6),
     }

@@ -87,7 +87,10 @@ fn every_event() -> Vec<Event> {
             at,
         },
         Event::SlotExpired { slot: slot(), at },
-        Event::CancelAsked { by: user(1), at },
+        Event::CancelAsked {
+            by: Some(user(1)),
+            at,
+        },
         Event::RunEnded {
             ending: Ending::Failed,
             outputs: Value::Null.into(),

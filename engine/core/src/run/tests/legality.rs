@@ -111,7 +111,13 @@ fn events() -> Vec<(&'static str, Event)> {
             },
         ),
         ("slot expired", Event::SlotExpired { slot: slot(), at }),
-        ("cancel asked", Event::CancelAsked { by: user(1), at }),
+        (
+            "cancel asked",
+            Event::CancelAsked {
+                by: Some(user(1)),
+                at,
+            },
+        ),
         ("ended succeeded", ended(Ending::Succeeded, None)),
         (
             "ended failed",

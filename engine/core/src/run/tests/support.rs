@@ -268,7 +268,10 @@ impl Story {
                 at,
             }),
             "decline" => self.take(Event::SlotDeclined { slot: slot(), at }),
-            "cancel" => self.take(Event::CancelAsked { by: user(1), at }),
+            "cancel" => self.take(Event::CancelAsked {
+                by: Some(user(1)),
+                at,
+            }),
             "after" => {
                 let seconds: f64 = subject.parse().unwrap();
                 #[expect(
