@@ -1,5 +1,9 @@
 //! `core`: modules that need no account and do no IO. What they are given was computed by expressions; they only look at it.
 
+mod copies;
+mod parse_csv;
+mod parse_json;
+mod render;
 mod transform;
 
 use std::sync::Arc;
@@ -16,6 +20,9 @@ pub fn natives() -> crate::NativeList {
         ("core/log/1", Arc::new(Plain(log))),
         ("core/fail/1", Arc::new(Plain(fail))),
         ("core/transform/1", Arc::new(Plain(transform::transform))),
+        ("core/parse_json/1", Arc::new(Plain(parse_json::parse_json))),
+        ("core/parse_csv/1", Arc::new(Plain(parse_csv::parse_csv))),
+        ("core/render/1", Arc::new(Plain(render::render))),
     ]
 }
 
@@ -49,6 +56,11 @@ fn fail(input: &Value) -> Result<Value, StepError> {
     let mut error = StepError::new(kind, text(input, "message"));
     error.code = input["code"].as_str().map(str::to_owned);
     Err(error)
+}
+
+/// What was given cannot be worked on; the message does not show it.
+fn invalid(code: &str, message: impl Into<String>) -> StepError {
+    StepError::new(ErrorKind::InvalidInput, message).with_code(code)
 }
 
 fn text(input: &Value, name: &str) -> String {
