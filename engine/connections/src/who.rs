@@ -70,7 +70,7 @@ impl Who {
     pub fn user(&self) -> Option<&UserId> {
         match &self.actor {
             Actor::User { id, .. } => Some(id),
-            Actor::LocalOperator | Actor::Engine | Actor::Anonymous => None,
+            Actor::LocalOperator | Actor::Engine | Actor::Trigger | Actor::Anonymous => None,
         }
     }
 }

@@ -10,6 +10,8 @@ mod perform;
 mod plans;
 mod record;
 mod runner;
+mod schedule;
+mod trigger;
 
 pub use plans::{LoadError, Version};
 pub use runner::{CancelError, CreateError, NewRun, Runner, RunnerConfig, Started};

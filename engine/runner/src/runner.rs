@@ -10,7 +10,7 @@ use actas_core::Time;
 use actas_core::app::Natives;
 use actas_core::audit;
 use actas_core::flow::Entry;
-use actas_core::ids::{InboxId, RunId, VersionId, WorkerId, WorkspaceId};
+use actas_core::ids::{InboxId, RunId, SlotName, UserId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{Created, Event, Person, Phase, Run};
 use actas_egress::Egress;
 use actas_store::{
@@ -25,6 +25,8 @@ use crate::drive::{Birth, Drive, Progressed};
 use crate::perform::Hands;
 use crate::plans::{LoadError, Plans, Version};
 use crate::record::{Origin, cancel_asked};
+use crate::schedule;
+use crate::trigger::{acts_for_nobody, nobody};
 
 /// How long an idempotency key answers with the run it made.
 const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -50,8 +52,8 @@ pub struct NewRun {
     pub workspace: WorkspaceId,
     /// What: a version or a draft's snapshot.
     pub version: VersionId,
-    /// For whom.
-    pub invoker: Person,
+    /// For whom; none if the clock or another system starts it.
+    pub invoker: Option<Person>,
     /// Who did it, for the audit log.
     pub actor: audit::Actor,
     /// The way it came in.
@@ -66,12 +68,50 @@ pub struct NewRun {
     pub agent: Option<String>,
 }
 
+impl NewRun {
+    /// What its first event says.
+    pub(crate) fn created(&self, id: &RunId, version: &Version, at: Time) -> Created {
+        let row = &version.row;
+        Created {
+            level: row.level,
+            run: id.clone(),
+            first_run: id.clone(),
+            flow: row.flow.clone(),
+            flow_name: version.plan.flow.flow.clone(),
+            version: row.id.clone(),
+            number: (row.number > 0).then_some(row.number),
+            digest: row.digest.clone(),
+            invoker: self.invoker.clone(),
+            entry: self.entry,
+            inputs: Arc::new(self.inputs.clone()),
+            vars: Arc::default(),
+            parent: None,
+            part: None,
+            bound: Vec::new(),
+            retry_of: None,
+            at,
+        }
+    }
+
+    /// Whose idempotency keys its key is one of.
+    fn keyed_for(&self) -> UserId {
+        self.invoker
+            .as_ref()
+            .map_or_else(nobody, |invoker| invoker.id.clone())
+    }
+}
+
 /// Why a run was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// The key was used with another body.
     #[error("idempotency key was used with another body: use a new key for a new request")]
     OtherBody,
+    /// Nobody runs it, and it needs somebody's account.
+    #[error(
+        "connection `{0}` is dynamic, and nobody runs this: start it by hand, or publish a flow that names a shared connection"
+    )]
+    NobodysSlot(SlotName),
     /// The version cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -285,6 +325,7 @@ impl Runner {
         tokio::spawn(claim::renewing(inner.clone()));
         tokio::spawn(claim::nudging(inner.clone()));
         tokio::spawn(claim::sweeping(inner.clone()));
+        tokio::spawn(schedule::scheduling(inner.clone()));
         Self { inner }
     }
 
@@ -298,6 +339,9 @@ impl Runner {
             return Err(CreateError::Stopping);
         }
         let version = self.version(&new.workspace, &new.version).await?;
+        if new.invoker.is_none() {
+            acts_for_nobody(&version.plan)?;
+        }
         let keyed = new.idempotency.is_some();
         if let Some(started) = self.made_before(&new, &version).await? {
             return Ok(started);
@@ -324,7 +368,7 @@ impl Runner {
         };
         let reader = self.inner.store.reader(&new.workspace);
         match reader
-            .idempotency(&new.invoker.id, &version.row.flow, key, system::now())
+            .idempotency(&new.keyed_for(), &version.row.flow, key, system::now())
             .await
             .map_err(LoadError::from)?
         {
@@ -341,30 +385,12 @@ impl Runner {
         let id = RunId::from_bits(system::new_bits());
         let at = system::now();
         let row = &version.row;
-        let created = Created {
-            level: row.level,
-            run: id.clone(),
-            first_run: id.clone(),
-            flow: row.flow.clone(),
-            flow_name: version.plan.flow.flow.clone(),
-            version: row.id.clone(),
-            number: (row.number > 0).then_some(row.number),
-            digest: row.digest.clone(),
-            invoker: Some(new.invoker.clone()),
-            entry: new.entry,
-            inputs: Arc::new(new.inputs.clone()),
-            vars: Arc::default(),
-            parent: None,
-            part: None,
-            bound: Vec::new(),
-            retry_of: None,
-            at,
-        };
+        let created = new.created(&id, &version, at);
         let idempotency = new
             .idempotency
             .as_ref()
             .map(|(key, digest)| IdempotencyRow {
-                user: new.invoker.id.clone(),
+                user: new.keyed_for(),
                 flow: row.flow.clone(),
                 key: key.clone(),
                 body_digest: digest.clone(),

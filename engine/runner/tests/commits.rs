@@ -95,14 +95,14 @@ async fn taken(text: &str) -> u64 {
     let new = NewRun {
         workspace: workspace.clone(),
         version,
-        invoker: Person {
+        invoker: Some(Person {
             id: ana,
             login: "ana".into(),
             name: "Ana".into(),
             email: None,
             manager: None,
             roles: Vec::new(),
-        },
+        }),
         actor: Actor::Engine,
         entry: Entry::Cli,
         inputs: json!({}),

@@ -235,14 +235,14 @@ impl Place {
         let new = NewRun {
             workspace: self.workspace.clone(),
             version: self.version.clone(),
-            invoker: Person {
+            invoker: Some(Person {
                 id: self.ana.id.clone(),
                 login: "ana".into(),
                 name: "Ana".into(),
                 email: None,
                 manager: None,
                 roles: Vec::new(),
-            },
+            }),
             actor: Actor::Engine,
             entry: Entry::Cli,
             inputs: json!({}),

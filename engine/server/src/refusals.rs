@@ -53,6 +53,7 @@ pub fn load(error: LoadError) -> Problem {
 pub fn create(error: CreateError) -> Problem {
     match error {
         CreateError::OtherBody => Problem::invalid("idempotency_key_reused", error.to_string()),
+        CreateError::NobodysSlot(_) => Problem::invalid("nobodys_slot", error.to_string()),
         CreateError::Load(error) => load(error),
         CreateError::Store(why) => {
             tracing::warn!(%why, "run cannot be recorded");

@@ -96,7 +96,7 @@ pub async fn create(
     let new = NewRun {
         workspace: cx.workspace().clone(),
         version: version.clone(),
-        invoker: cx.person(),
+        invoker: Some(cx.person()),
         actor: cx.actor(),
         entry,
         inputs,

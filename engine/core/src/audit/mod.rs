@@ -41,6 +41,8 @@ pub enum Actor {
     LocalOperator,
     /// The engine itself.
     Engine,
+    /// What starts a flow without a person: its schedule or its webhook.
+    Trigger,
     /// Somebody who was not logged in.
     Anonymous,
 }

@@ -30,6 +30,8 @@ pub enum ActorKind {
     LocalOperator,
     /// The engine itself.
     Engine,
+    /// What starts a flow without a person.
+    Trigger,
     /// Somebody who was not logged in.
     Anonymous,
 }
@@ -41,6 +43,7 @@ impl ActorKind {
             Self::User => "user",
             Self::LocalOperator => "local_operator",
             Self::Engine => "engine",
+            Self::Trigger => "trigger",
             Self::Anonymous => "anonymous",
         }
     }
@@ -51,6 +54,7 @@ impl ActorKind {
             Self::User,
             Self::LocalOperator,
             Self::Engine,
+            Self::Trigger,
             Self::Anonymous,
         ]
         .into_iter()
@@ -199,6 +203,7 @@ pub fn link(
         Actor::User { id, login } => (ActorKind::User, Some(id.clone()), Some(login)),
         Actor::LocalOperator => (ActorKind::LocalOperator, None, None),
         Actor::Engine => (ActorKind::Engine, None, None),
+        Actor::Trigger => (ActorKind::Trigger, None, None),
         Actor::Anonymous => (ActorKind::Anonymous, None, None),
     };
     let personal: Vec<Personal> = [

@@ -10,6 +10,7 @@ use actas_core::{ErrorKind, StepError};
 use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
 
 use super::{Drive, Stop};
+use crate::trigger::nobody;
 
 impl Drive {
     /// Looks a slot's connection up: binds it, or asks its person.
@@ -96,7 +97,12 @@ impl Drive {
     pub(super) fn slot_ask(&self, slot: usize) -> Option<SlotAsk> {
         let plan = &self.version.plan.slots[slot];
         let created = self.created();
-        let invoker = created.invoker.as_ref()?;
+        let (person, login) = match (&created.invoker, &plan.slot.kind) {
+            (Some(invoker), _) => (invoker.id.clone(), invoker.login.clone()),
+            // A shared connection acts as its own account, whoever started the run.
+            (None, SlotKind::Connection(_)) => (nobody(), String::new()),
+            (None, SlotKind::Dynamic(_)) => return None,
+        };
         let binding = self.version.bindings.slots.get(&plan.name)?.clone();
         let (dynamic, client) = match (&plan.slot.kind, &binding) {
             (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => {
@@ -112,8 +118,8 @@ impl Drive {
             version: created.version.clone(),
             draft: created.number.is_none(),
             slot: plan.name.clone(),
-            person: invoker.id.clone(),
-            login: invoker.login.clone(),
+            person,
+            login,
             surface: Surface::of(&self.version.plan, slot, client),
             binding,
             manifest: plan.manifest.clone(),

@@ -236,7 +236,7 @@ impl Place {
         let new = NewRun {
             workspace: self.workspace.clone(),
             version: version.clone(),
-            invoker: self.person("ana"),
+            invoker: Some(self.person("ana")),
             actor: Actor::Engine,
             entry: Entry::Cli,
             inputs,
