@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, StepError};
-use crate::run::command::{Command, StartStep};
+use crate::flow::plan::Work;
+use crate::run::command::{Command, StartHold, StartStep};
+use crate::run::ends::no_longer_awaited;
 use crate::run::event::Event;
 use crate::run::frame::{Instance, ROOT};
 use crate::run::parts::{Ending, SkipReason};
@@ -35,6 +37,7 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
         resolving: Vec::new(),
     };
     decision.wind_down();
+    decision.end_waiting();
     if !run.is_closing(now) {
         decision.pass_deadlines();
         if run.is_gated() {
@@ -97,6 +100,29 @@ impl Decision<'_> {
                 self.fail(at, *attempts, error);
             }
         }
+        for &at in &run.progress.held {
+            if run.is_released(at, now) {
+                let error = if run.has_timed_out(now) {
+                    timed_out(run)
+                } else {
+                    no_longer_awaited()
+                };
+                self.commands
+                    .extend(run.released(at, error, now).map(Command::Record));
+            }
+        }
+    }
+
+    /// What the clock or the news ends, and questions that nobody has put yet.
+    fn end_waiting(&mut self) {
+        let (run, now) = (self.run, self.now);
+        let ends = run.hold_ends(now);
+        self.fails |= ends
+            .iter()
+            .any(|event| matches!(event, Event::StepFailed { retry_at: None, .. }));
+        self.commands.extend(ends.into_iter().map(Command::Record));
+        let questions = run.questions(now).into_iter();
+        self.commands.extend(questions.map(Command::AskDecision));
     }
 
     fn pass_deadlines(&mut self) {
@@ -180,6 +206,9 @@ impl Decision<'_> {
                 SlotState::Expired => {
                     return self.fail(at, attempts, nobody_signed_in(run, slot));
                 }
+                SlotState::Unresolved if run.is_nobodys(slot) => {
+                    return self.fail(at, attempts, nobody_decided(run, slot));
+                }
                 SlotState::Unresolved => {
                     return self.resolve(slot);
                 }
@@ -193,12 +222,22 @@ impl Decision<'_> {
         match work.with.evaluate(&run.scope(at)) {
             Ok(input) => {
                 self.room = self.room.saturating_sub(1);
-                self.commands.push(Command::StartStep(StartStep {
-                    at,
-                    path: run.path(at),
-                    attempt,
-                    input,
-                }));
+                let path = run.path(at);
+                self.commands.push(match &run.plan.steps[at.step].work {
+                    Work::Hold { kind, .. } => Command::Hold(StartHold {
+                        at,
+                        path,
+                        attempt,
+                        kind: *kind,
+                        input,
+                    }),
+                    _ => Command::StartStep(StartStep {
+                        at,
+                        path,
+                        attempt,
+                        input,
+                    }),
+                });
             }
             Err(error) => self.fail(at, attempt, error),
         }
@@ -297,6 +336,18 @@ fn nobody_signed_in(run: &Run, slot: usize) -> StepError {
     )
     .with_code("sign_in_expired")
     .with_help("connect the account, then run the flow again")
+}
+
+fn nobody_decided(run: &Run, slot: usize) -> StepError {
+    StepError::new(
+        ErrorKind::Rejected,
+        format!(
+            "`{}` is the account of whoever decides an approval, and nobody did",
+            run.plan.slots[slot].name
+        ),
+    )
+    .with_code("nobody_decided")
+    .with_help("let the step depend on the decision, for example with `if`")
 }
 
 fn timed_out(run: &Run) -> StepError {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::error::StepError;
 use crate::ids::{RequestId, RunId, SignInId, SlotName, StepPath, UserId};
 use crate::run::parts::{
-    ActedAs, Answer, AskReason, Bound, Created, Decider, Ending, FailedItem, Hold, SkipReason,
-    is_null,
+    ActedAs, Answer, AskReason, Bound, Created, Decider, Decision, Ending, FailedItem, Hold,
+    SkipReason, is_null,
 };
 use crate::time::Time;
 
@@ -274,6 +274,17 @@ pub enum Event {
         /// When.
         at: Time,
     },
+    /// Somebody decided an approval that a step waits for.
+    ApprovalDecided {
+        /// The step.
+        step: StepPath,
+        /// The request.
+        request: RequestId,
+        /// What they decided.
+        decision: Decision,
+        /// When.
+        at: Time,
+    },
     /// What a step waits for was called from outside, perhaps before it waits.
     CallbackCame {
         /// The step.
@@ -326,6 +337,7 @@ impl fmt::Display for Event {
             | Self::Decided { step, .. }
             | Self::UndoBegan { step, .. }
             | Self::StepImported { step, .. }
+            | Self::ApprovalDecided { step, .. }
             | Self::CallbackCame { step, .. } => write!(f, " {step}"),
             Self::FrameEnded { frame, .. } => write!(f, " {frame}"),
             Self::HandlerBegan { step, .. } => match step {
@@ -369,6 +381,7 @@ impl Event {
             Self::Decided { .. } => "decided",
             Self::UndoBegan { .. } => "undo_began",
             Self::StepImported { .. } => "step_imported",
+            Self::ApprovalDecided { .. } => "approval_decided",
             Self::CallbackCame { .. } => "callback_came",
             Self::CancelAsked { .. } => "cancel_asked",
             Self::RunEnded { .. } => "run_ended",
@@ -401,6 +414,7 @@ impl Event {
             | Self::Decided { at, .. }
             | Self::UndoBegan { at, .. }
             | Self::StepImported { at, .. }
+            | Self::ApprovalDecided { at, .. }
             | Self::CallbackCame { at, .. }
             | Self::CancelAsked { at, .. }
             | Self::RunEnded { at, .. } => *at,

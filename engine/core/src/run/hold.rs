@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::app::HoldKind;
 use crate::error::{ErrorKind, StepError};
 use crate::ids::{FlowName, SlotName};
 use crate::run::approval::{ApprovalSpec, Asked, Form};
@@ -64,11 +65,24 @@ pub struct Holder<'r> {
     pub depth: u32,
 }
 
+/// What a step waits for, from its input as it was evaluated.
+///
+/// # Errors
+/// `invalid_input`: code `nobody_to_decide` or `too_deep`, else `bad_input`.
+pub fn read(kind: HoldKind, input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
+    match kind {
+        HoldKind::Wait => wait(input, holder),
+        HoldKind::Callback => callback(input, holder),
+        HoldKind::Approve => approve(input, holder),
+        HoldKind::RunFlow => run_flow(input, holder),
+    }
+}
+
 /// `core.wait {for | until}`.
 ///
 /// # Errors
 /// `invalid_input`, code `bad_input`.
-pub fn wait(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
+fn wait(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
     let fields = Fields::of("wait", input, &["for", "until"])?;
     let at = match (fields.get("for"), fields.get("until")) {
         (Some(span), None) => holder.now.after(fields.duration("for", span)?),
@@ -90,7 +104,7 @@ pub fn wait(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
 ///
 /// # Errors
 /// `invalid_input`, code `bad_input`.
-pub fn callback(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
+fn callback(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
     let fields = Fields::of("wait_for_callback", input, &["payload", "expires"])?;
     let schema = fields.get("payload").cloned();
     if let Some(schema) = &schema {
@@ -105,7 +119,7 @@ pub fn callback(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError
 ///
 /// # Errors
 /// `invalid_input`: code `nobody_to_decide` if nobody is asked or only whoever runs the flow, else `bad_input`.
-pub fn approve(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
+fn approve(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
     let known = ["who", "title", "form", "expires", "on_reject", "self"];
     let fields = Fields::of("approve", input, &known)?;
     let own = fields.flag("self")?;
@@ -164,7 +178,7 @@ pub fn approve(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError>
 ///
 /// # Errors
 /// `invalid_input`: code `too_deep` if too many runs are above this one, else `bad_input`.
-pub fn run_flow(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
+fn run_flow(input: &Value, holder: Holder<'_>) -> Result<HoldSpec, StepError> {
     let fields = Fields::of("run_flow", input, &["flow", "inputs", "connections"])?;
     let flow = fields
         .get("flow")

@@ -3,12 +3,16 @@
 pub mod apply;
 pub mod approval;
 pub mod callbacks;
+pub mod children;
 pub mod command;
 pub mod decide;
+pub mod decision;
 pub mod document;
+mod ends;
 pub mod event;
 pub mod frame;
 pub mod hold;
+mod holds;
 pub mod parts;
 pub mod privacy;
 mod progress;

@@ -328,6 +328,9 @@ pub enum Hold {
         /// The fields that whoever decides fills in: name to JSON Schema.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         form: Option<Arc<Value>>,
+        /// Whoever runs the flow, unless they may decide it themselves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_by: Option<UserId>,
         /// Whether a rejection, or none in time, is an answer like another.
         #[serde(default)]
         on_reject_continue: bool,

@@ -160,6 +160,7 @@ impl<'r> Privacy<'r> {
             | Event::Decided { .. }
             | Event::UndoBegan { .. }
             | Event::StepImported { .. }
+            | Event::ApprovalDecided { .. }
             | Event::CallbackCame { .. }
             | Event::CancelAsked { .. } => {}
         }

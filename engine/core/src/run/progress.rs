@@ -10,6 +10,7 @@ use crate::error::StepError;
 use crate::expr::Scope;
 use crate::flow::{Ask, Plan, SlotKind};
 use crate::run::frame::{Frame, Instance, ROOT};
+use crate::run::holds::Holds;
 use crate::run::parts::{Created, SkipReason};
 use crate::run::standing::Running;
 use crate::run::state::{Phase, Run, SlotState, StepState};
@@ -40,6 +41,8 @@ pub(super) struct Progress {
     pub running: BTreeSet<Instance>,
     /// Steps that wait without memory, for the clock, somebody or something.
     pub held: BTreeSet<Instance>,
+    /// What came for them, and when the clock will move them.
+    pub holds: Holds,
     /// True once a step was skipped because the run had taken too long: nothing that stands still after that takes it back.
     pub timed_out: bool,
     /// The slots that everything waits for before the first step.
@@ -76,6 +79,7 @@ impl Progress {
             retrying: BTreeSet::new(),
             running: BTreeSet::new(),
             held: BTreeSet::new(),
+            holds: Holds::default(),
             timed_out: false,
             gate_open: gate.is_empty(),
             gate,
@@ -172,6 +176,7 @@ impl Run {
             StepState::Held { .. } | StepState::Undecided { .. } => {
                 progress.held.remove(&at);
                 frame.live -= 1;
+                self.hold_ended(at);
             }
             StepState::Inside { .. } => frame.live -= 1,
             StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::Skipped { .. } => {}
@@ -203,6 +208,7 @@ impl Run {
             StepState::Held { .. } | StepState::Undecided { .. } => {
                 progress.held.insert(at);
                 frame.live += 1;
+                self.hold_began(at);
                 return;
             }
             StepState::Inside { .. } => {

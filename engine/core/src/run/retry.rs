@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// Whether a step that did not get through may be tried again at all.
-    fn may_go_on(&self, at: Instance, now: Time) -> bool {
+    pub(super) fn may_go_on(&self, at: Instance, now: Time) -> bool {
         !self.is_closing(now)
             && (!self.is_failing(at.frame) || self.plan.steps[at.step].asks_of_failure)
     }
@@ -221,7 +221,7 @@ impl Run {
     }
 }
 
-fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         // A usize always fits into eight bytes.

@@ -2,6 +2,7 @@
 
 use crate::app::Effect;
 use crate::run::frame::{Instance, ROOT};
+use crate::run::parts::Hold;
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -26,9 +27,11 @@ impl Run {
             Phase::Open if self.has_timed_out(now) => "running",
             Phase::Open if self.awaits_only_people(Running::AsTheyAre) => "paused",
             Phase::Open if self.something_moves(Running::AsTheyAre) => "running",
+            Phase::Open if self.progress.holds.ending(now).next().is_some() => "running",
             Phase::Open => match self.next_retry() {
-                Some(due) if due > now => "waiting",
-                _ => "running",
+                Some(due) if due <= now => "running",
+                None if !self.waits_for_machines() => "running",
+                _ => "waiting",
             },
         }
     }
@@ -51,7 +54,12 @@ impl Run {
             None => Some(self.progress.timeout_at),
         };
         let pauses = self.awaited_slots().filter_map(|slot| self.deadline(slot));
-        pauses.chain(self.next_retry()).chain(limit).min()
+        let holds = self.progress.holds.next_due();
+        pauses
+            .chain(self.next_retry())
+            .chain(holds)
+            .chain(limit)
+            .min()
     }
 
     /// The slots whose person is asked and that something waits for, by number: why the run is held, as far as it is.
@@ -71,6 +79,13 @@ impl Run {
     /// Whether a branch needs a person, whatever the others do: what the `paused` field goes by.
     pub fn needs_person(&self) -> bool {
         self.awaited_slots().next().is_some()
+            || self.progress.held.iter().any(|at| self.is_a_persons(*at))
+    }
+
+    /// Whether a step waits for the clock, a call or another run.
+    pub(super) fn waits_for_machines(&self) -> bool {
+        let machine = |at: &Instance| !self.is_a_persons(*at);
+        self.progress.held.iter().any(machine)
     }
 
     /// The deadline of a slot that is asked for.
@@ -117,7 +132,7 @@ impl Run {
         self.created.is_some()
             && self.phase == Phase::Open
             && !self.something_moves(running)
-            && (self.is_gated() || self.next_retry().is_none())
+            && (self.is_gated() || (self.next_retry().is_none() && !self.waits_for_machines()))
     }
 
     /// True if there is something to do now, retries and deadlines apart, or an attempt is under way.
@@ -132,6 +147,15 @@ impl Run {
                 || (self.is_failing(at.frame) && !self.plan.steps[at.step].asks_of_failure)
         };
         if progress.running.iter().any(moves) || self.root().is_settled() {
+            return true;
+        }
+        // What a failing block waits for is given up.
+        let released = |at: &Instance| {
+            self.is_failing(at.frame)
+                && !self.plan.steps[at.step].asks_of_failure
+                && matches!(self.state(*at), StepState::Held { hold, .. } if !matches!(hold, Hold::Child { .. }))
+        };
+        if progress.holds.moves() || progress.held.iter().any(released) {
             return true;
         }
         if self.is_failing(ROOT) && (self.root().plain_pending > 0 || self.has_plain_retry()) {

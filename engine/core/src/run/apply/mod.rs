@@ -1,7 +1,11 @@
 //! What each event does to a run, and whether it is legal. One topic per file; nothing here decides what happens next.
 
+mod doubts;
+mod outside;
 mod slots;
 mod steps;
+
+pub(super) use outside::{fits, misfit};
 
 use crate::error::StepError;
 use crate::ids::{SlotName, StepPath};
@@ -64,12 +68,12 @@ impl Run {
             | Event::FrameEnded { .. } => Err("the flow has no such step".to_owned()),
             Event::StepHeld { .. }
             | Event::CallbackCame { .. }
-            | Event::DecisionAsked { .. }
-            | Event::Decided { .. }
-            | Event::BatchBegan { .. }
-            | Event::BatchEnded { .. }
-            | Event::ChildPaused { .. }
-            | Event::StepImported { .. } => Err("the flow has no such step".to_owned()),
+            | Event::ApprovalDecided { .. }
+            | Event::ChildPaused { .. } => self.take_outside(event),
+            Event::DecisionAsked { .. } | Event::Decided { .. } => self.take_doubt(event),
+            Event::BatchBegan { .. } | Event::BatchEnded { .. } | Event::StepImported { .. } => {
+                Err("the flow has no such step".to_owned())
+            }
             Event::CancelAsked { by, .. } => {
                 // Asking twice is asking once: the first who asked counts.
                 if self.phase == Phase::Open {

@@ -13,8 +13,11 @@ impl Run {
                 if matches!(self.phase, Phase::Cancelling { .. }) {
                     return Err("the run is being cancelled".to_owned());
                 }
-                if matches!(self.state(step), StepState::Running { .. }) {
-                    return Err("an attempt is under way".to_owned());
+                if matches!(
+                    self.state(step),
+                    StepState::Running { .. } | StepState::Held { .. }
+                ) {
+                    return Err(self.state(step).stands().to_owned());
                 }
                 if let Some(slot) = self.plan.steps[step.step].slot
                     && !matches!(self.slots[slot], SlotState::Bound(_))
@@ -40,6 +43,7 @@ impl Run {
             } => {
                 let step = self.found(step)?;
                 self.attempt_fits(step, *attempt, false)?;
+                self.hold_ends_well(step, output, *at)?;
                 self.set_step(
                     step,
                     StepState::Succeeded {
@@ -71,6 +75,15 @@ impl Run {
                             error,
                             due: *due,
                             started_at,
+                        },
+                        None if self.is_in_doubt(step, &error) => StepState::Undecided {
+                            attempts: *attempt,
+                            error,
+                            request: None,
+                            until: None,
+                            acted_as: acted_as.clone(),
+                            started_at,
+                            at: *at,
                         },
                         None => StepState::Failed {
                             attempts: *attempt,
@@ -124,10 +137,15 @@ impl Run {
         let done = match self.state(at) {
             StepState::Running {
                 attempt: running, ..
-            } if *running == attempt => return Ok(()),
-            StepState::Running {
+            }
+            | StepState::Held {
                 attempt: running, ..
-            } => return Err(format!("attempt {running} is under way")),
+            } => {
+                return match *running == attempt {
+                    true => Ok(()),
+                    false => Err(format!("attempt {running} is under way")),
+                };
+            }
             StepState::Pending => 0,
             StepState::Retrying { attempts, .. } => *attempts,
             other => return Err(other.stands().to_owned()),

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use serde_json::json;
 
-use super::support::check;
+use super::support::{check, check_at};
 
 const STRAIGHT: &str = r#"
 flow: straight
@@ -686,8 +686,37 @@ steps:
 "#;
 
 #[test]
-fn an_interrupted_step_that_must_not_be_repeated_fails_and_others_begin_again() {
+fn of_an_interrupted_step_that_must_not_be_repeated_a_person_is_asked_and_others_begin_again() {
     check(
+        ONCE,
+        &json!({}),
+        r"
+        bind crm
+        crash
+        ",
+        expect![[r#"
+            > begin
+              resolve crm
+              = running
+            > bind crm
+              start pay#1 {"q":"x"}
+              start find#1 {"q":"x"}
+              wait 86400 s
+              = running
+            > crash
+              interrupted: fail pay#1 internal for good: `pay` was interrupted: it may or may not have happened, and nothing repeats it
+              ask Some(usr_00000000000000000000000001) about pay#1: `pay` was interrupted: it may or may not have happened, and nothing repeats it
+              start find#1 {"q":"x"}
+              wait 86400 s
+              = running (a person is needed)
+        "#]],
+    );
+}
+
+#[test]
+fn under_the_first_level_such_a_step_fails() {
+    check_at(
+        1,
         ONCE,
         &json!({}),
         r"

@@ -6,12 +6,10 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::support::{START, user};
-use crate::error::StepError;
+use crate::app::HoldKind;
 use crate::run::approval::{self, Asked};
 use crate::run::hold::{self, DEEPEST, HoldSpec, Holder};
 use crate::run::{Person, Refused};
-
-type Read = fn(&Value, Holder<'_>) -> Result<HoldSpec, StepError>;
 
 fn person(number: u128, login: &str, roles: &[&str]) -> Person {
     Person {
@@ -37,11 +35,11 @@ fn holder(invoker: &Person) -> Holder<'_> {
     }
 }
 
-fn check(read: Read, inputs: &[Value], expect: Expect) {
+fn check(kind: HoldKind, inputs: &[Value], expect: Expect) {
     let ana = ana();
     let mut told = String::new();
     for input in inputs {
-        match read(input, holder(&ana)) {
+        match hold::read(kind, input, holder(&ana)) {
             Ok(spec) => writeln!(told, "{input}\n  {}", show(&spec)),
             Err(error) => writeln!(
                 told,
@@ -84,7 +82,7 @@ fn show(spec: &HoldSpec) -> String {
 #[test]
 fn a_wait_is_so_long_or_until_then() {
     check(
-        hold::wait,
+        HoldKind::Wait,
         &[
             json!({"for": "1h30m"}),
             json!({"for": 1.5}),
@@ -155,7 +153,7 @@ fn a_wait_is_so_long_or_until_then() {
 #[test]
 fn a_callback_has_a_deadline_and_perhaps_a_schema() {
     check(
-        hold::callback,
+        HoldKind::Callback,
         &[
             json!(null),
             json!({"expires": "2h", "payload": {"type": "object", "required": ["id"]}}),
@@ -181,7 +179,7 @@ fn a_callback_has_a_deadline_and_perhaps_a_schema() {
 #[test]
 fn an_approval_is_asked_of_somebody_who_may_give_it() {
     check(
-        hold::approve,
+        HoldKind::Approve,
         &[
             json!({"who": "ben"}),
             json!({"who": ["ben", "role:admin", " ben ", null, ""], "title": "Pay 7", "form": {"discount": {"type": "number"}}, "expires": "2d", "on_reject": "continue"}),
@@ -255,7 +253,7 @@ fn an_approval_is_asked_of_somebody_who_may_give_it() {
 #[test]
 fn a_called_flow_is_named_and_has_a_bound_depth() {
     check(
-        hold::run_flow,
+        HoldKind::RunFlow,
         &[
             json!({"flow": "order-hardware"}),
             json!({"flow": "order-hardware", "inputs": {"n": 1}, "connections": {"itsm": "crm"}}),
@@ -288,7 +286,7 @@ fn a_called_flow_is_named_and_has_a_bound_depth() {
             depth,
             ..holder(&ana)
         };
-        hold::run_flow(&json!({"flow": "order"}), holder).map_err(|error| error.code)
+        hold::read(HoldKind::RunFlow, &json!({"flow": "order"}), holder).map_err(|error| error.code)
     };
     assert!(at(DEEPEST - 1).is_ok());
     assert_eq!(at(DEEPEST), Err(Some("too_deep".into())));
@@ -302,7 +300,9 @@ fn in_the_run_of_a_draft_its_author_decides() {
         ..holder(&ana)
     };
     for who in [json!("ben"), json!(null), json!("ana")] {
-        let HoldSpec::Approval(spec) = hold::approve(&json!({"who": who}), draft).unwrap() else {
+        let HoldSpec::Approval(spec) =
+            hold::read(HoldKind::Approve, &json!({"who": who}), draft).unwrap()
+        else {
             panic!("an approval is something else");
         };
         assert_eq!(spec.may_decide(&ana), Ok(()));
@@ -320,11 +320,13 @@ fn in_a_run_without_an_invoker_nobody_is_left_out() {
         invoker: None,
         ..holder(&ana)
     };
-    let HoldSpec::Approval(spec) = hold::approve(&json!({"who": "ana"}), nobody).unwrap() else {
+    let HoldSpec::Approval(spec) =
+        hold::read(HoldKind::Approve, &json!({"who": "ana"}), nobody).unwrap()
+    else {
         panic!("an approval is something else");
     };
     assert_eq!((spec.may_decide(&ana), spec.not_by), (Ok(()), None));
-    assert!(hold::approve(&json!({"who": []}), nobody).is_err());
+    assert!(hold::read(HoldKind::Approve, &json!({"who": []}), nobody).is_err());
 }
 
 #[test]

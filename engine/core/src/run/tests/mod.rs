@@ -4,6 +4,7 @@
     reason = "a test may stop where something is not as it was written down"
 )]
 
+mod asking;
 mod conditions;
 mod deciding;
 mod documents;
@@ -14,3 +15,4 @@ mod properties;
 mod retries;
 mod size;
 mod support;
+mod waiting;
