@@ -125,6 +125,7 @@ pub fn audit_of(
         | Event::Decided { .. }
         | Event::UndoBegan { .. }
         | Event::StepImported { .. }
+        | Event::ApprovalDecided { .. }
         | Event::CallbackCame { .. }
         | Event::CancelAsked { .. } => return None,
     }

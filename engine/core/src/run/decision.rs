@@ -7,7 +7,7 @@ use crate::flow::SlotKind;
 use crate::ids::UserId;
 use crate::run::apply::misfit;
 use crate::run::frame::Instance;
-use crate::run::parts::{Answer, Decider};
+use crate::run::parts::Answer;
 use crate::run::refused::Refused;
 use crate::run::state::Run;
 use crate::schema::Schema;
@@ -56,7 +56,7 @@ impl Run {
             .slot
             .filter(|&slot| matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_)));
         match dynamic {
-            Some(slot) => self.slot_person(slot).map(|person| person.id),
+            Some(slot) => self.slot_person(slot).map(|(person, _)| person),
             None => self
                 .created
                 .as_ref()
@@ -66,17 +66,16 @@ impl Run {
     }
 
     /// Whose account a slot is: the invoker's, or that of whoever decided the approval that it names; nobody's as long as nobody has, and in a
-    /// run that acts for nobody.
-    pub fn slot_person(&self, slot: usize) -> Option<Decider> {
+    /// run that acts for nobody. With their login.
+    pub fn slot_person(&self, slot: usize) -> Option<(UserId, String)> {
         match self.plan.slots[slot].of {
-            Some(step) => self.progress.holds.decider(step).cloned(),
+            Some(step) => {
+                let decider = self.progress.holds.decider(step)?;
+                Some((decider.id.clone(), decider.login.clone()))
+            }
             None => {
                 let invoker = self.created.as_ref()?.invoker.as_ref()?;
-                Some(Decider {
-                    id: invoker.id.clone(),
-                    login: invoker.login.clone(),
-                    name: invoker.name.clone(),
-                })
+                Some((invoker.id.clone(), invoker.login.clone()))
             }
         }
     }

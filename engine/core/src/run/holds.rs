@@ -186,17 +186,13 @@ impl Run {
         }
     }
 
-    /// The runs that steps of this one wait for: with the step's path, the run and whether it needs a person.
-    pub fn children(&self) -> Vec<(StepPath, RunId, bool)> {
+    /// The runs that steps of this one wait for, by the step's path.
+    pub fn living_children(&self) -> Vec<(StepPath, RunId)> {
         let child = |&at: &Instance| match self.state(at) {
             StepState::Held {
                 hold: Hold::Child { run, .. },
                 ..
-            } => Some((
-                self.path(at),
-                run.clone(),
-                self.progress.holds.is_paused(at),
-            )),
+            } => Some((self.path(at), run.clone())),
             _ => None,
         };
         self.progress.held.iter().filter_map(child).collect()

@@ -171,10 +171,10 @@ impl Story {
                 };
                 let found = self
                     .run
-                    .children()
+                    .living_children()
                     .into_iter()
-                    .find(|(path, ..)| *path == step);
-                let child = found.map_or(RunId::from_bits(9), |(_, child, _)| child);
+                    .find(|(path, _)| *path == step);
+                let child = found.map_or(RunId::from_bits(9), |(_, child)| child);
                 match self.run.child_ended(&step, &child, end, at) {
                     Some(event) => {
                         writeln!(self.trace, "  {}", show(&event)).unwrap();
@@ -186,10 +186,10 @@ impl Story {
             "child_paused" | "child_goes_on" => {
                 let found = self
                     .run
-                    .children()
+                    .living_children()
                     .into_iter()
-                    .find(|(path, ..)| *path == step);
-                let child = found.map_or(RunId::from_bits(9), |(_, child, _)| child);
+                    .find(|(path, _)| *path == step);
+                let child = found.map_or(RunId::from_bits(9), |(_, child)| child);
                 self.take(Event::ChildPaused {
                     step,
                     child,
