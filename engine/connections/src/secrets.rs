@@ -14,7 +14,7 @@ pub(crate) const ACCESS: &str = "access_token";
 pub(crate) const REFRESH: &str = "refresh_token";
 
 /// The owner of what belongs to nobody in particular.
-const WORKSPACE: &str = "workspace";
+pub(crate) const WORKSPACE: &str = "workspace";
 
 /// Why a secret cannot be read.
 #[derive(Debug)]

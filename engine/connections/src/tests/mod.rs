@@ -5,6 +5,7 @@
 mod callback;
 mod callback_address;
 mod canaries;
+mod named;
 mod provider;
 mod refresh;
 mod sign_in;
