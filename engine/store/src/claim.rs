@@ -1,5 +1,5 @@
 //! Taking runs and keeping them. A run can be taken if it has not ended, is of a level this program knows, and either nobody holds it and it has
-//! something to do (never released, due, or with a message) or its holder's lease ran out. Whoever takes it raises its epoch.
+//! something to do (never released, due, or with a message; not while it is in the line of its flow) or its holder's lease ran out. Whoever takes it raises its epoch.
 
 use rusqlite::Connection;
 
@@ -13,10 +13,10 @@ macro_rules! claim {
         concat!(
             "WITH taken AS MATERIALIZED (SELECT r.workspace_id, r.id FROM (",
             "SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NULL AND state = 'running' ORDER BY id LIMIT $5) ready ",
-            "UNION SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NULL AND ended_at IS NULL AND due_at IS NOT NULL AND due_at <= ", $now,
+            "UNION SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NULL AND ended_at IS NULL AND due_at IS NOT NULL AND state <> 'queued' AND due_at <= ", $now,
             " ORDER BY due_at LIMIT $5) due ",
             "UNION SELECT * FROM (SELECT h.workspace_id, h.id FROM inbox i JOIN runs h ON h.workspace_id = i.workspace_id AND h.id = i.run_id ",
-            "WHERE h.owner IS NULL AND h.ended_at IS NULL ORDER BY i.id LIMIT $5) told ",
+            "WHERE h.owner IS NULL AND h.ended_at IS NULL AND h.state <> 'queued' ORDER BY i.id LIMIT $5) told ",
             "UNION SELECT * FROM (SELECT workspace_id, id FROM runs WHERE owner IS NOT NULL AND lease_until < ", $now,
             " ORDER BY lease_until LIMIT $5) left_behind",
             ") able JOIN runs r ON r.workspace_id = able.workspace_id AND r.id = able.id ",

@@ -36,6 +36,7 @@ columns! {
     var_columns "name, value, updated_by, updated_at FROM vars";
     named_secret_columns "name, created_by, created_at, rotated_at FROM named_secrets";
     trigger_columns "flow_id, workspace_id, version_id, kind, hook, spec, next_at, last_at FROM triggers";
+    admission_columns "run_id, flow_id, key_value, state, entered, ticket, since FROM admissions";
     idempotency_columns "user_id, flow_id, idempotency_key, body_digest, run_id, expires_at FROM idempotency";
 }
 
@@ -133,6 +134,9 @@ read_as! {
     TriggerRow "trigger" |c| Self {
         flow: c.parsed()?, workspace: c.parsed()?, version: c.parsed()?, kind: c.word()?, hook: c.maybe_parsed()?, spec: c.text()?,
         next_at: c.maybe_time()?, last_at: c.maybe_time()?,
+    };
+    AdmissionRow "admission of run" |c| Self {
+        run: c.parsed()?, flow: c.parsed()?, key: c.maybe_text()?, state: c.word()?, entered: c.bool()?, ticket: c.int()?, since: c.time()?,
     };
     IdempotencyRow "idempotency key" |c| Self {
         user: c.parsed()?, flow: c.parsed()?, key: c.text()?, body_digest: c.text()?, run: c.parsed()?, expires_at: c.time()?,

@@ -20,7 +20,7 @@ use crate::statement::Value;
 use crate::store::{ReadError, StoreError};
 
 /// The schema that this program reads and writes: the number of its last migration.
-pub(crate) const SCHEMA: i64 = 2;
+pub(crate) const SCHEMA: i64 = 3;
 
 /// Applied in order, never changed once they are released.
 pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
         "language",
         include_str!("../migrations/0002_language.sql"),
     ),
+    (3, "limits", include_str!("../migrations/0003_limits.sql")),
 ];
 
 /// How many connections read at once.

@@ -215,13 +215,32 @@ pub enum Op {
         ended_at: Option<Time>,
         release: bool,
     },
+    /// A place for a run of a flow with `concurrency`, unless it has one already. Refused if it is not its turn: then [`Op::Queue`].
+    Enter(Admission),
+    /// Puts a run that is held under `epoch`, or that was just added as `queued`, into the line of its flow and gives it up. When its turn comes,
+    /// which may be at once, it is `running` and there for the taking.
+    Queue { admission: Admission, epoch: i64 },
+    /// Gives the place of a run back, but not its key: it waits or is paused, and was given up under this epoch in the same commit. Nothing if
+    /// another holder has it by now.
+    StepAside {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        run: RunId,
+        epoch: i64,
+    },
+    /// Gives back the place and the key of a run that has ended.
+    Leave {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        run: RunId,
+    },
     /// Gives a run up without a journal row (graceful stop, or nothing to do); fenced by `epoch`. Fine if it is not held under it any more.
     Release {
         workspace: WorkspaceId,
         run: RunId,
         epoch: i64,
     },
-    /// Something from outside for a run that has not ended.
+    /// Something from outside for a run that has not ended. A run that is cancelled while it is queued and has not begun is let out of the line.
     PutInbox {
         workspace: WorkspaceId,
         inbox: InboxRow,

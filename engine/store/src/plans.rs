@@ -4,6 +4,7 @@
 use rusqlite::Connection;
 
 use crate::read::{asked, audit, runs, triggers};
+use crate::write::limits;
 use crate::{claim, database};
 
 /// The lines of a plan that read a whole table, but for lists made on the way and indexes of what is only ever few rows.
@@ -32,6 +33,10 @@ fn scans(text: &str) -> Vec<String> {
             "audit_personal",
             "requests",
             "triggers",
+            "q",
+            "k",
+            "admissions",
+            "gates",
         ];
         let few = ["runs_ready", "runs_leased"];
         let of = line
@@ -62,6 +67,9 @@ fn no_hot_statement_reads_a_whole_table() {
             asked::REQUESTS_OF_RUN,
             triggers::DUE,
             triggers::OF_HOOK,
+            limits::ADMIT,
+            limits::WAKE,
+            limits::TAKE_SQLITE,
         ])
         .chain([
             audit::LIST,
@@ -102,6 +110,9 @@ fn lists_are_read_by_the_index_that_is_meant() {
         (asked::REQUESTS_OF_RUN, "requests_run"),
         (triggers::DUE, "triggers_due"),
         (triggers::OF_HOOK, "triggers_hook"),
+        (limits::ADMIT, "admissions_line"),
+        (limits::ADMIT, "admissions_key"),
+        (limits::WAKE, "admissions_line"),
         (audit::LIST_OF_RUN, "audit_run"),
         (audit::LIST_OF_PERSON, "audit_actor"),
         (audit::LIST_OF_PERSON, "audit_person"),

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod asked;
+mod limits;
 mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
+pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
 pub use triggers::{TriggerKind, TriggerRow};
 
 /// A person of one workspace.

@@ -19,10 +19,10 @@ use crate::op::Commit;
 #[cfg(any(test, feature = "model"))]
 use crate::op::Op;
 use crate::read::Reader;
-use crate::rows::{InboxRow, JournalRow, RunRow};
+use crate::rows::{InboxRow, JournalRow, Rate, RunRow};
 use crate::statement::{json, params};
 use crate::wake::Wake;
-use crate::write::Prepared;
+use crate::write::{Prepared, limits};
 use crate::writer::{self, Claim, QUEUE, Taken, Tally, Work, Written};
 
 /// Where everything lasts.
@@ -358,6 +358,40 @@ impl Store {
                 Ok(())
             }
         }
+    }
+
+    /// Promises one call of a bucket, for all processes in the order in which they ask, and says how far ahead it is: zero for at once. Whoever
+    /// was promised one need not ask again for it; a promise that is not kept is lost.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn take(
+        &self,
+        workspace: &WorkspaceId,
+        bucket: &str,
+        rate: Rate,
+    ) -> Result<Duration, ReadError> {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4);
+        let times = rate.times.max(1);
+        let fill = micros(rate.per / times);
+        let whole = fill.saturating_mul(times.into());
+        let params = params![workspace, bucket, fill, whole];
+        let ahead: Option<i64> = match &self.inner.database {
+            Database::Sqlite(_) => self
+                .ask(|reply| Work::Take(params, reply))
+                .await
+                .map(Some)
+                .map_err(unavailable)?,
+            Database::Postgres(_) => {
+                self.inner
+                    .database
+                    .one(limits::TAKE_POSTGRES, params)
+                    .await?
+            }
+            #[cfg(any(test, feature = "model"))]
+            Database::Model(model) => return Ok(model.take(workspace, bucket, fill, whole)),
+        };
+        Ok(limits::ahead(ahead.unwrap_or(0)))
     }
 
     /// The inbox of a run that this process holds, oldest first.

@@ -2,6 +2,7 @@
 //! Compiled for tests only. Must not be quick at the price of being clear.
 
 mod asked;
+mod limits;
 mod ops;
 mod snapshot;
 
@@ -53,6 +54,9 @@ pub(crate) struct Tables {
     pub vars: Table<VarName, VarRow>,
     pub named_secrets: Table<Name, NamedSecretRow>,
     pub triggers: Table<FlowId, TriggerRow>,
+    pub gates: Table<FlowId, limits::Gate>,
+    pub admissions: Table<RunId, AdmissionRow>,
+    pub rates: Table<String, i64>,
     pub audit: Table<u64, AuditEntry>,
     pub heads: Heads,
     salts: u128,
@@ -161,7 +165,8 @@ impl Model {
             .filter(|run| match (&run.owner, run.lease_until) {
                 (Some(_), until) => until.is_some_and(|until| until < now),
                 (None, _) => {
-                    run.state == "running" || run.due_at.is_some_and(|due| due <= now) || told(run)
+                    let moved = run.due_at.is_some_and(|due| due <= now) || told(run);
+                    run.state == "running" || moved && run.state != "queued"
                 }
             })
             .collect();

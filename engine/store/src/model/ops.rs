@@ -112,6 +112,9 @@ impl Tables {
             | Op::PutInbox { .. }
             | Op::TellRun { .. }
             | Op::TakeInbox { .. } => self.apply_to_runs(op),
+            Op::Enter(_) | Op::Queue { .. } | Op::StepAside { .. } | Op::Leave { .. } => {
+                self.apply_to_line(op)
+            }
             Op::AddRequest { .. }
             | Op::DecideRequest { .. }
             | Op::CloseRequests { .. }
@@ -448,7 +451,9 @@ impl Tables {
                     "the run has ended",
                 )?;
                 let key = (workspace.clone(), inbox.id.clone());
-                add(self.inbox.entry(key), inbox.clone())
+                add(self.inbox.entry(key), inbox.clone())?;
+                self.let_out(workspace, inbox);
+                Ok(())
             }
             Op::TellRun { workspace, inbox } => {
                 let run = self.runs.get(&(workspace.clone(), inbox.run.clone()));
@@ -456,6 +461,7 @@ impl Tables {
                     let key = (workspace.clone(), inbox.id.clone());
                     self.inbox.entry(key).or_insert_with(|| inbox.clone());
                 }
+                self.let_out(workspace, inbox);
                 Ok(())
             }
             Op::TakeInbox { workspace, inbox } => self

@@ -88,6 +88,7 @@ impl Store {
             vars var_columns VarRow;
             named_secrets named_secret_columns NamedSecretRow;
             triggers trigger_columns TriggerRow;
+            admissions admission_columns AdmissionRow;
         );
         let used: Vec<(RunId, String)> =
             read(database, concat!("SELECT ", callback_columns!())).await?;
@@ -108,6 +109,7 @@ impl Tables {
         of_model!(all, self,
             users sessions login_links tokens flows drafts build_values versions manifests clients connections secrets grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
+            admissions
         );
         let used = self
             .callbacks_used

@@ -6,7 +6,7 @@ use actas_core::ids::{FlowId, RunId, UserId};
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, sorted};
 use crate::read::{Page, Read, Reader, RunFilter, model, page, select};
-use crate::rows::{IdempotencyRow, JournalRow, RunRow};
+use crate::rows::{AdmissionRow, IdempotencyRow, JournalRow, RunRow};
 use crate::statement::params;
 use crate::store::ReadError;
 
@@ -101,6 +101,19 @@ impl Reader {
             && row.ended_at.is_none()));
         self.all(LIVING_CHILDREN, params![&self.workspace, run])
             .await
+    }
+
+    /// Where a run stands whose flow has `concurrency`; none for other runs, and after it has ended.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn admission(&self, run: &RunId) -> Read<Option<AdmissionRow>> {
+        model!(self, |t, ws| get(&t.admissions, ws, run));
+        self.one(
+            select!(admission_columns, "workspace_id = $1 AND run_id = $2"),
+            params![&self.workspace, run],
+        )
+        .await
     }
 
     /// Runs, newest first.

@@ -3,6 +3,7 @@
 mod asked;
 mod connections;
 mod flows;
+pub(crate) mod limits;
 mod people;
 mod runs;
 mod triggers;
@@ -11,7 +12,7 @@ pub(crate) use runs::DIGEST;
 
 use actas_core::Time;
 use actas_core::audit;
-use actas_core::ids::{RunId, WorkspaceId};
+use actas_core::ids::{FlowId, RunId, WorkspaceId};
 
 use crate::op::{Commit, Op};
 use crate::rows::RequestState;
@@ -29,6 +30,8 @@ pub(crate) struct Prepared {
     pub unsettles: bool,
     /// What the rest of the world wants to know once it is durable.
     pub news: Vec<News>,
+    /// The line that it changes, if it changes one.
+    pub line: Option<(WorkspaceId, FlowId)>,
 }
 
 /// Clocks that differ by less, in microseconds, are left as they are: reading them takes time too.
@@ -63,6 +66,7 @@ impl Prepared {
             audit: commit.audit,
             unsettles: commit.ops.iter().any(Op::unsettles),
             news: Vec::new(),
+            line: commit.ops.iter().find_map(Op::line),
         };
         for op in &commit.ops {
             check(op)?;
@@ -199,6 +203,10 @@ impl Op {
             Self::AddRun { .. } => "add_run",
             Self::Append { .. } => "append",
             Self::Release { .. } => "release",
+            Self::Enter(_) => "enter",
+            Self::Queue { .. } => "queue",
+            Self::StepAside { .. } => "step_aside",
+            Self::Leave { .. } => "leave",
             Self::PutInbox { .. } => "put_inbox",
             Self::TellRun { .. } => "tell_run",
             Self::TakeInbox { .. } => "take_inbox",
@@ -328,6 +336,19 @@ impl Op {
                 run,
                 epoch,
             } => runs::release(workspace, run, *epoch),
+            Self::Enter(admission) => limits::enter(admission),
+            Self::Queue { admission, epoch } => limits::queue(admission, *epoch),
+            Self::StepAside {
+                workspace,
+                flow,
+                run,
+                epoch,
+            } => limits::step_aside(workspace, flow, run, *epoch),
+            Self::Leave {
+                workspace,
+                flow,
+                run,
+            } => limits::leave(workspace, flow, run),
             Self::PutInbox { workspace, inbox } => runs::put_inbox(workspace, inbox),
             Self::TellRun { workspace, inbox } => runs::tell_run(workspace, inbox),
             Self::TakeInbox { workspace, inbox } => runs::take_inbox(workspace, inbox),
@@ -376,6 +397,10 @@ impl Op {
             Self::AddRun { .. }
                 | Self::Append { .. }
                 | Self::Release { .. }
+                | Self::Enter(_)
+                | Self::Queue { .. }
+                | Self::StepAside { .. }
+                | Self::Leave { .. }
                 | Self::PutInbox { .. }
                 | Self::TellRun { .. }
                 | Self::TakeInbox { .. }
@@ -394,12 +419,31 @@ impl Op {
         )
     }
 
+    fn line(&self) -> Option<(WorkspaceId, FlowId)> {
+        let (workspace, flow) = match self {
+            Self::Enter(admission) | Self::Queue { admission, .. } => {
+                (&admission.workspace, &admission.flow)
+            }
+            Self::StepAside {
+                workspace, flow, ..
+            }
+            | Self::Leave {
+                workspace, flow, ..
+            } => (workspace, flow),
+            _ => return None,
+        };
+        Some((workspace.clone(), flow.clone()))
+    }
+
     pub(crate) fn news(&self) -> Option<News> {
         match self {
             Self::PutInbox { inbox, .. } | Self::TellRun { inbox, .. } => {
                 Some(News::Inbox(inbox.run.clone()))
             }
-            Self::Release { .. } => Some(News::Claimable),
+            Self::Release { .. }
+            | Self::Queue { .. }
+            | Self::StepAside { .. }
+            | Self::Leave { .. } => Some(News::Claimable),
             Self::Append { release, state, .. } if *release && state == "running" => {
                 Some(News::Claimable)
             }

@@ -4,9 +4,9 @@ use actas_core::Time;
 use actas_core::ids::{InboxId, RunId, UserId};
 use sha2::{Digest as _, Sha256};
 
-use crate::rows::{IdempotencyRow, InboxRow, JournalRow, RunRow};
+use crate::rows::{IdempotencyRow, InboxMessage, InboxRow, JournalRow, RunRow};
 use crate::statement::{Bulk, Statement, Value, json, params};
-use crate::write::Ws;
+use crate::write::{Ws, limits};
 
 /// A body longer than this stands in `blobs`, its digest in the journal.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -178,15 +178,25 @@ pub(super) fn release(workspace: Ws<'_>, run: &RunId, epoch: i64) -> Vec<Stateme
 }
 
 pub(super) fn put_inbox(workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Statement> {
-    vec![Statement::one(
+    let put = Statement::one(
         PUT_INBOX,
         message(workspace, inbox),
         "the run has ended or is not there",
-    )]
+    );
+    and_let_out(put, workspace, inbox)
 }
 
 pub(super) fn tell_run(workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Statement> {
-    vec![Statement::any(PUT_INBOX, message(workspace, inbox))]
+    let put = Statement::any(PUT_INBOX, message(workspace, inbox));
+    and_let_out(put, workspace, inbox)
+}
+
+fn and_let_out(put: Statement, workspace: Ws<'_>, inbox: &InboxRow) -> Vec<Statement> {
+    let mut all = vec![put];
+    if matches!(inbox.message, InboxMessage::Cancel { .. }) {
+        limits::let_out(&mut all, workspace, &inbox.run);
+    }
+    all
 }
 
 const PUT_INBOX: &str = "INSERT INTO inbox (workspace_id, id, run_id, message, came_at) SELECT workspace_id, $3, id, $4, $5 FROM runs \

@@ -38,6 +38,8 @@ pub(crate) enum Work {
         Value,
         oneshot::Sender<Result<(), CommitError>>,
     ),
+    /// A promise of a bucket, by the parameters of its statement but for the time, and how far ahead it is in microseconds (SQLite).
+    Take(Vec<Value>, oneshot::Sender<Result<i64, CommitError>>),
 }
 
 /// Which runs to take.

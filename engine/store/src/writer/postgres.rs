@@ -70,7 +70,7 @@ async fn write(
             match work {
                 Work::Commit(prepared, reply) => commits.push((prepared, reply)),
                 // Claims and leases go round the writer here; whoever asks sees that nobody answers.
-                Work::Claim(..) | Work::Renew(..) => {}
+                Work::Claim(..) | Work::Renew(..) | Work::Take(..) => {}
             }
         }
         let (prepared, replies): (Vec<_>, Vec<_>) = commits.into_iter().unzip();
@@ -270,6 +270,8 @@ async fn perform_all(connection: &mut PgConnection, batch: &[Prepared]) -> Resul
         }
     }
     groups.perform(connection).await?;
+    // Whoever changes several lines changes them in the same order everywhere, so that processes do not wait for each other.
+    rest.sort_by(|a, b| a.line.cmp(&b.line));
     for prepared in rest {
         perform(connection, prepared).await?;
     }

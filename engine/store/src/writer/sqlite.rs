@@ -20,6 +20,7 @@ use crate::store::{CommitError, StoreError};
 use crate::system::random;
 use crate::wake::Wake;
 use crate::write::Prepared;
+use crate::write::limits::TAKE_SQLITE;
 use crate::writer::{BATCH, Fault, Outcomes, Tally, Work};
 
 /// Who is told what became durable.
@@ -110,6 +111,11 @@ fn other(connection: &Connection, work: Work) {
         Work::Claim(claim, reply) => {
             let _ = reply.send(claim::take(connection, &claim).map_err(|e| away(&e).into_error()));
         }
+        Work::Take(mut params, reply) => {
+            params.push(Value::from(crate::system::now()));
+            let taken = take(connection, &params).map_err(|e| away(&e).into_error());
+            let _ = reply.send(taken);
+        }
         Work::Renew(worker, lease, runs, reply) => {
             let until = crate::system::now().after(lease);
             let params = [Value::from(&worker), Value::from(until), runs];
@@ -117,6 +123,17 @@ fn other(connection: &Connection, work: Work) {
             let _ = reply.send(done.map(|_| ()).map_err(|e| away(&e).into_error()));
         }
     }
+}
+
+fn take(connection: &Connection, params: &[Value]) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached(TAKE_SQLITE)?;
+    bind(&mut statement, TAKE_SQLITE, params)?;
+    let mut rows = statement.raw_query();
+    let mut ahead = 0;
+    while let Some(row) = rows.next()? {
+        ahead = row.get(0)?;
+    }
+    Ok(ahead)
 }
 
 /// All in one transaction; if one is refused, once more with each behind a savepoint of its own.

@@ -38,7 +38,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = 51;
+pub const KINDS: u8 = 55;
 
 pub async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
@@ -195,10 +195,13 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                     connection,
                 }
             } else {
+                // Mostly the version that stands there.
+                let known = reader.connection(&connection.id).await.unwrap();
+                let stands = known.filter(|_| dice.roll(3) > 0);
                 Op::ChangeConnection {
                     workspace,
                     connection,
-                    expect: i64::from(dice.roll(3)),
+                    expect: stands.map_or_else(|| i64::from(dice.roll(3)), |row| row.token_version),
                 }
             }
         }
@@ -450,10 +453,45 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 fired: dice.coin(),
             }
         }
+        50 => Op::Enter(admission(dice, workspace, other)),
+        51 => {
+            let admission = admission(dice, workspace, other);
+            let known = reader.run(&admission.run).await.unwrap();
+            Op::Queue {
+                epoch: known.map_or(1, |run| run.epoch) - i64::from(dice.roll(6) == 0),
+                admission,
+            }
+        }
+        52 => {
+            let (flow, run) = (dice.id(FlowId::from_bits), dice.run(other));
+            let known = reader.run(&run).await.unwrap();
+            Op::StepAside {
+                workspace,
+                flow,
+                run,
+                epoch: known.map_or(1, |run| run.epoch) - i64::from(dice.roll(6) == 0),
+            }
+        }
+        53 => Op::Leave {
+            workspace,
+            flow: dice.id(FlowId::from_bits),
+            run: dice.run(other),
+        },
         _ => Op::TakeInbox {
             workspace,
             inbox: InboxId::from_bits(u128::from(dice.roll(6))),
         },
+    }
+}
+
+fn admission(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Admission {
+    Admission {
+        workspace,
+        flow: dice.id(FlowId::from_bits),
+        run: dice.run(other),
+        limit: dice.coin().then(|| u32::from(dice.roll(2)) + 1),
+        key: dice.coin().then(|| dice.word()),
+        at: dice.time(),
     }
 }
 
@@ -474,7 +512,10 @@ fn step(dice: &mut Dice) -> StepPath {
 fn inbox(dice: &mut Dice, other: bool) -> InboxRow {
     let id = InboxId::from_bits(u128::from(dice.roll(6)));
     let run = dice.run(other);
-    let message = match dice.roll(3) {
+    let message = match dice.roll(4) {
+        3 => InboxMessage::Cancel {
+            by: dice.id(UserId::from_bits),
+        },
         0 => InboxMessage::SignedIn {
             slot: dice.word().parse().unwrap(),
         },
@@ -505,7 +546,14 @@ fn sign_in_state(dice: &mut Dice) -> SignInState {
 }
 
 fn state(dice: &mut Dice) -> &'static str {
-    ["running", "waiting", "paused", "running", "succeeded"][usize::from(dice.roll(5))]
+    [
+        "running",
+        "waiting",
+        "paused",
+        "running",
+        "queued",
+        "succeeded",
+    ][usize::from(dice.roll(6))]
 }
 
 fn ended(state: &str) -> Option<Time> {

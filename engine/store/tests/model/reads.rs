@@ -86,6 +86,7 @@ pub async fn reads(store: &Store) -> Vec<String> {
                 r.requests_of_run(&run),
                 r.trigger(&flow)
             );
+            read!(r.admission(&run));
             for path in ["one", "two", "lines[37]/add"] {
                 read!(r.callback_used(&run, &path.parse().unwrap()));
             }
