@@ -514,7 +514,7 @@ fn inbox(dice: &mut Dice, other: bool) -> InboxRow {
     let run = dice.run(other);
     let message = match dice.roll(4) {
         3 => InboxMessage::Cancel {
-            by: dice.id(UserId::from_bits),
+            by: dice.coin().then(|| dice.id(UserId::from_bits)),
         },
         0 => InboxMessage::SignedIn {
             slot: dice.word().parse().unwrap(),
