@@ -59,6 +59,17 @@ pub enum Resolution {
     },
 }
 
+impl SlotAsk {
+    /// The rule by which its person's account is chosen.
+    fn rule(&self) -> Rule {
+        match &self.dynamic {
+            _ if self.draft => Rule::BuildTime,
+            Some(dynamic) if dynamic.of.is_some() => Rule::Approver,
+            _ => Rule::Invoker,
+        }
+    }
+}
+
 impl Resolution {
     fn ask(reason: AskReason, connection: Option<&ConnectionRow>) -> Self {
         Self::Ask {
@@ -199,7 +210,7 @@ impl Connections {
         let agreed = serde_json::from_str::<Surface>(&grant.surface)
             .is_ok_and(|agreed| !ask.surface.widens(&agreed));
         Ok(if agreed {
-            Resolution::bound(row, Rule::Invoker)
+            Resolution::bound(row, ask.rule())
         } else {
             Resolution::ask(AskReason::Consent, Some(&row))
         })
@@ -260,7 +271,7 @@ impl Connections {
             None => Resolution::ask(AskReason::Missing, None),
             Some(row) => match dead(row.state) {
                 Some(reason) => Resolution::ask(reason, Some(&row)),
-                None => Resolution::bound(row, Rule::Invoker),
+                None => Resolution::bound(row, ask.rule()),
             },
         })
     }
@@ -292,11 +303,7 @@ impl Connections {
             reason,
             connection,
             surface: surface_text(&ask.surface),
-            rule: if ask.draft {
-                Rule::BuildTime
-            } else {
-                Rule::Invoker
-            },
+            rule: ask.rule(),
             state: SignInState::Open,
             created_at: now,
             until,

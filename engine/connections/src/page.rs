@@ -50,6 +50,8 @@ pub struct SignInView {
     pub candidates: Vec<Candidate>,
     /// For this run only: revoked and erased at its end.
     pub this_run_only: bool,
+    /// True if it acts as them because they decide an approval.
+    pub approver: bool,
     /// True for a run of a draft: what is given serves its author's draft runs alone.
     pub build: bool,
     /// True if they said no before; they may still change their mind.
@@ -103,7 +105,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn this_run_only(&self) -> bool {
-        self.row.rule == Rule::Invoker
+        self.row.rule != Rule::BuildTime
             && self.flow.connections.get(&self.row.slot).is_some_and(
                 |slot| matches!(&slot.kind, SlotKind::Dynamic(d) if d.keep == Keep::Run),
             )
@@ -202,6 +204,7 @@ impl Connections {
                 })
                 .collect(),
             this_run_only: asked.this_run_only(),
+            approver: row.rule == Rule::Approver,
             build: row.rule == Rule::BuildTime,
             declined: row.state == SignInState::Declined,
             until: row.until,

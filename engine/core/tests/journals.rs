@@ -11,7 +11,7 @@ use std::sync::Arc;
 use actas_core::Time;
 use actas_core::app::{Apps, Manifest};
 use actas_core::flow::{Flow, Plan};
-use actas_core::run::{Command, Run, Viewer, decide, document, upcast};
+use actas_core::run::{Command, Links, Run, Viewer, decide, document, upcast};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -77,7 +77,11 @@ fn every_journal_ever_written_folds_to_the_run_it_was() {
                 .id
                 .clone(),
         };
-        let shown = document(&run, &viewer, stored.now, &|id| format!("/connect/{id}")).0;
+        let links = Links {
+            sign_in: &|id| format!("/connect/{id}"),
+            request: &|id| format!("/approvals/{id}"),
+        };
+        let shown = document(&run, &viewer, stored.now, &links).0;
         assert!(
             contains(&shown, &stored.document),
             "{about}\nnow:  {shown}\nthen: {}",

@@ -4,7 +4,7 @@ use actas_connections::{Resolution, SlotAsk, Surface};
 use actas_core::flow::{Dynamic, SlotKind};
 use actas_core::ids::{AppName, RunId, SlotName};
 use actas_runner::Version;
-use actas_store::{Binding, FlowRow, system};
+use actas_store::{Binding, FlowRow, RunRow, system};
 
 use crate::context::Context;
 use crate::problem::Problem;
@@ -36,10 +36,19 @@ pub async fn needed(cx: &Context, flow: &FlowRow) -> Result<Vec<Need>, Problem> 
     let version = last_version(cx, flow).await?;
     let mut needs = Vec::new();
     for slot in 0..version.plan.slots.len() {
-        let Some(ask) = slot_ask(cx, flow, &version, slot) else {
+        let planned = &version.plan.slots[slot];
+        // Whoever decides an approval brings that one, and is not known before.
+        if planned.of.is_some() {
+            continue;
+        }
+        let for_run = ForRun {
+            // No run has this id: what belongs to one run only is not looked at.
+            run: RunId::from_bits(system::new_bits()),
+            draft: false,
+        };
+        let Some(ask) = slot_ask(cx, &version, slot, &for_run) else {
             continue;
         };
-        let planned = &version.plan.slots[slot];
         let resolution = cx
             .app
             .connections
@@ -93,7 +102,27 @@ pub async fn last_version(
         .map_err(crate::refusals::load)
 }
 
-fn slot_ask(cx: &Context, flow: &FlowRow, version: &Version, slot: usize) -> Option<SlotAsk> {
+/// The run that a slot is looked up for.
+#[derive(Debug, Clone)]
+pub struct ForRun {
+    /// Which.
+    pub run: RunId,
+    /// Whether it is one of a draft's snapshot.
+    pub draft: bool,
+}
+
+impl ForRun {
+    /// This one.
+    pub fn of(run: &RunRow, version: &Version) -> Self {
+        Self {
+            run: run.id.clone(),
+            draft: version.row.number == 0,
+        }
+    }
+}
+
+/// What the connections are asked about a slot, with the caller as its person; none if the version has no binding for it.
+pub fn slot_ask(cx: &Context, version: &Version, slot: usize, run: &ForRun) -> Option<SlotAsk> {
     let planned = &version.plan.slots[slot];
     let binding = version.bindings.slots.get(&planned.name)?.clone();
     let (dynamic, client): (Option<Dynamic>, _) = match (&planned.slot.kind, &binding) {
@@ -105,11 +134,10 @@ fn slot_ask(cx: &Context, flow: &FlowRow, version: &Version, slot: usize) -> Opt
     };
     Some(SlotAsk {
         workspace: cx.workspace().clone(),
-        // No run has this id: what belongs to one run only is not looked at.
-        run: RunId::from_bits(system::new_bits()),
-        flow: flow.id.clone(),
+        run: run.run.clone(),
+        flow: version.row.flow.clone(),
         version: version.row.id.clone(),
-        draft: false,
+        draft: run.draft,
         slot: planned.name.clone(),
         person: cx.user.id.clone(),
         login: cx.user.login.clone(),

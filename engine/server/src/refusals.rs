@@ -1,6 +1,7 @@
 //! What the errors of the engine's other parts mean to a caller: status, code, sentence.
 
 use actas_connections::{ConnectionsError, SignInError};
+use actas_core::run::Refused;
 use actas_runner::{CancelError, CreateError, LoadError};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use crate::drafts::DraftError;
 use crate::problem::Problem;
 use crate::publish::PublishError;
+use crate::requests::AnswerError;
 
 /// Of connections.
 pub fn connections(error: ConnectionsError) -> Problem {
@@ -73,6 +75,26 @@ pub fn cancel(error: CancelError) -> Problem {
             Problem::unavailable("it cannot be recorded just now: send the request again")
         }
     }
+}
+
+/// Of what people answer and other systems call back.
+pub fn answer(error: AnswerError) -> Problem {
+    let why = match error {
+        AnswerError::Refused(why) => why,
+        AnswerError::Load(error) => return load(error),
+        AnswerError::Read(error) => return error.into(),
+        AnswerError::Commit(error) => return error.into(),
+    };
+    let status = match &why {
+        Refused::NotFound => StatusCode::NOT_FOUND,
+        Refused::NotAsked | Refused::InvokerMayNotDecide | Refused::OnlyTheirPerson => {
+            StatusCode::FORBIDDEN
+        }
+        Refused::AlreadyDecided | Refused::Used => StatusCode::CONFLICT,
+        Refused::Expired | Refused::RunEnding => StatusCode::GONE,
+        Refused::DoesNotFit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Problem::new(status, why.code(), why.to_string())
 }
 
 /// Of drafts.

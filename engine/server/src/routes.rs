@@ -152,6 +152,7 @@ fn public_routes() -> Vec<Route> {
         public!(Page POST "/w/{workspace}/login" pages::login::enter, "Logs in."),
         public!(Page GET "/w/{workspace}/link/{token}" pages::login::link, "A one-time login link."),
         public!(Page POST "/w/{workspace}/link/{token}" pages::login::use_link, "Uses a one-time login link up."),
+        public!(Api POST "/hooks/callback/{run}/{step}" Machine api::callbacks::come, "Calls a waiting step back; the address is given out once and works once."),
         // Who brings it is judged where the code would be redeemed, with what the store knows of the attempt.
         public!(Page GET "/oauth/callback/{client}" pages::callback::show, "Where a provider sends people back to."),
     ]
@@ -165,6 +166,9 @@ fn page_routes() -> Vec<Route> {
         private!(Page POST "/flows/{flow}" Session with(P::FlowsRun), pages::flow::run, "Runs a flow from its form."),
         private!(Page GET "/runs/{run}" Session OWN, pages::run::show, "A run."),
         private!(Page POST "/runs/{run}/cancel" Session OWN, pages::run::cancel, "Cancels a run."),
+        private!(Page GET "/requests" Session OWN, pages::requests::show, "What waits for me."),
+        private!(Page GET "/approvals/{request}" Session OWN, pages::approval::show, "An approval or a decision that a run waits for."),
+        private!(Page POST "/approvals/{request}" Session OWN, pages::approval::answer, "Decides it, or signs in first."),
         private!(Page GET "/connect/{sign_in}" Session OWN, pages::connect::show, "A sign-in that a run waits for."),
         private!(Page POST "/connect/{sign_in}" Session OWN, pages::connect::answer, "Signs in, agrees or declines."),
         private!(Page GET "/link/{what}/{first}" Session OWN, pages::link::show, "A connection to make or renew."),
@@ -204,6 +208,9 @@ fn run_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/runs/{run}/journal" Either OWN, api::runs::journal, "What happened in a run, in order."),
         private!(Api GET "/api/v1/runs/{run}/events" Either OWN, api::events::stream, "The run's document at every change, as server-sent events."),
         private!(Api POST "/api/v1/runs/{run}/cancel" Either OWN, api::runs::cancel, "Cancels a run."),
+        private!(Api POST "/api/v1/runs/{run}/approve" Answering OWN, api::answers::approve, "Approves or rejects what a step asks; by those who are asked."),
+        private!(Api POST "/api/v1/runs/{run}/decide" Answering OWN, api::answers::decide, "Says what is true of a step whose outcome nobody knows."),
+        private!(Api POST "/api/v1/runs/{run}/callback" Either OWN, api::answers::callback, "Brings a waiting step the call it waits for."),
     ]
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use actas_core::flow::{Entry, Inputs, Trigger};
 use actas_core::ids::{RunId, VersionId};
-use actas_core::run::{Run, RunDocument, Viewer, document};
+use actas_core::run::Run;
 use actas_runner::{NewRun, Started};
-use actas_store::{FlowRow, system};
+use actas_store::FlowRow;
 use axum::http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
+use crate::view::view;
 
 /// Checks inputs and fills defaults in; all faults at once.
 ///
@@ -135,7 +136,7 @@ pub async fn answer(cx: &Context, started: &Started, wait: Option<u64>) -> Answe
         }
     };
     let run = run.ok_or_else(|| Problem::internal("a durable run cannot be read"))?;
-    let mut response = answer_json(status, &view(cx, &run).0);
+    let mut response = answer_json(status, &view(cx, &run).await?);
     let headers = response.headers_mut();
     let place = format!("/api/v1/runs/{}", started.run);
     if let Ok(value) = HeaderValue::from_str(&place) {
@@ -148,19 +149,6 @@ pub async fn answer(cx: &Context, started: &Started, wait: Option<u64>) -> Answe
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     Ok(response)
-}
-
-/// A run's document as the caller may see it.
-pub fn view(cx: &Context, run: &Run) -> RunDocument {
-    let viewer = Viewer {
-        user: cx.user.id.clone(),
-    };
-    document(run, &viewer, system::now(), &|sign_in| {
-        cx.app
-            .origin
-            .join(&format!("/connect/{sign_in}"))
-            .to_string()
-    })
 }
 
 /// A run of the caller's workspace, folded.

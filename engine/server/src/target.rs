@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use actas_core::ids::{FlowName, RunId, SignInId};
+use actas_core::ids::{FlowName, RequestId, RunId, SignInId};
 
 /// A page of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +15,10 @@ pub enum Target {
     Run(RunId),
     /// A sign-in that a run waits for.
     Connect(SignInId),
+    /// An approval or a decision that a run waits for.
+    Approval(RequestId),
+    /// What waits for somebody.
+    Requests,
     /// A flow's form.
     Flow(FlowName),
     /// A connection to be made or renewed from the list, by what the link said.
@@ -28,6 +32,8 @@ impl Target {
             Self::Home => "/".to_owned(),
             Self::Run(run) => format!("/runs/{run}"),
             Self::Connect(sign_in) => format!("/connect/{sign_in}"),
+            Self::Approval(request) => format!("/approvals/{request}"),
+            Self::Requests => "/requests".to_owned(),
             Self::Flow(flow) => format!("/flows/{flow}"),
             Self::Link(link) => link.path(),
         }
@@ -37,9 +43,11 @@ impl Target {
     pub fn of_path(path: &str) -> Self {
         match path.trim_start_matches('/').split_once('/') {
             Some(("connect", id)) => Self::of(&format!("connect:{id}")),
+            Some(("approvals", id)) => Self::of(&format!("approval:{id}")),
             Some(("runs", id)) => Self::of(&format!("run:{id}")),
             Some(("flows", name)) => Self::of(&format!("flow:{name}")),
             Some(("link", link)) => Self::of(&format!("link:{}", link.replace('/', ":"))),
+            None if path == "/requests" => Self::Requests,
             _ => Self::Home,
         }
     }
@@ -56,6 +64,8 @@ impl fmt::Display for Target {
             Self::Home => f.write_str("home"),
             Self::Run(run) => write!(f, "run:{run}"),
             Self::Connect(sign_in) => write!(f, "connect:{sign_in}"),
+            Self::Approval(request) => write!(f, "approval:{request}"),
+            Self::Requests => f.write_str("requests"),
             Self::Flow(flow) => write!(f, "flow:{flow}"),
             Self::Link(link) => write!(f, "link:{link}"),
         }
@@ -73,6 +83,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, Unknown> {
         match text.split_once(':') {
             None if text == "home" => Ok(Self::Home),
+            None if text == "requests" => Ok(Self::Requests),
+            Some(("approval", id)) => id.parse().map(Self::Approval).map_err(|_| Unknown),
             Some(("run", id)) => id.parse().map(Self::Run).map_err(|_| Unknown),
             Some(("connect", id)) => id.parse().map(Self::Connect).map_err(|_| Unknown),
             Some(("flow", name)) => name.parse().map(Self::Flow).map_err(|_| Unknown),
@@ -88,9 +100,14 @@ mod tests {
 
     #[test]
     fn only_known_pages_can_be_returned_to() {
-        let run = Target::Run(RunId::from_bits(1));
-        assert_eq!(Target::of(&run.to_string()), run);
-        assert_eq!(Target::of_path(&run.path()), run);
+        for known in [
+            Target::Run(RunId::from_bits(1)),
+            Target::Approval(RequestId::from_bits(1)),
+            Target::Requests,
+        ] {
+            assert_eq!(Target::of(&known.to_string()), known);
+            assert_eq!(Target::of_path(&known.path()), known);
+        }
         for odd in [
             "https://evil.example",
             "//evil.example",

@@ -1,11 +1,15 @@
 //! The run as people and programs see it: one document for command line and API, with what is private left out. Its JSON is promised to
 //! users: fields may be added, none renamed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::ids::{SignInId, UserId};
-use crate::run::frame::Instance;
+use crate::flow::plan::{Role, Work};
+use crate::ids::{RequestId, SignInId, UserId};
+use crate::run::frame::{Instance, ROOT};
+use crate::run::parts::Hold;
 use crate::run::privacy::Privacy;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -22,21 +26,34 @@ pub struct Viewer {
 #[serde(transparent)]
 pub struct RunDocument(pub Value);
 
-/// Makes the document. `connect` gives the address of a sign-in's page; what a step got or gave through a personal connection, and what
-/// is derived from it, is shown to its person only.
-pub fn document(
-    run: &Run,
-    viewer: &Viewer,
-    now: Time,
-    connect: &dyn Fn(&SignInId) -> String,
-) -> RunDocument {
+/// Where the pages are that people answer at.
+#[derive(Clone, Copy)]
+pub struct Links<'a> {
+    /// That of a sign-in.
+    pub sign_in: &'a dyn Fn(&SignInId) -> String,
+    /// That of an approval or a decision.
+    pub request: &'a dyn Fn(&RequestId) -> String,
+}
+
+impl std::fmt::Debug for Links<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Links")
+    }
+}
+
+/// Makes the document. What a step got or gave through a personal connection, and what is derived from it, is shown to its person only.
+pub fn document(run: &Run, viewer: &Viewer, now: Time, links: &Links<'_>) -> RunDocument {
     let privacy = Privacy::of(run, viewer);
-    let steps: Map<String, Value> = run
-        .plan
-        .steps
+    let all = instances(run);
+    let states = states(run, &all);
+    let steps: Map<String, Value> = all
         .iter()
+        .zip(states)
         .enumerate()
-        .map(|(number, step)| (step.path.to_string(), step_document(run, &privacy, number)))
+        .map(|(order, (&(at, _), state))| {
+            let shown = step_document(run, &privacy, at, state, order);
+            (run.path(at).to_string(), shown)
+        })
         .collect();
     let (outputs, error, finished_at) = match &run.phase {
         Phase::Ended {
@@ -59,7 +76,7 @@ pub fn document(
         "entry": created.map(|c| c.entry),
         "retry_of": created.and_then(|c| c.retry_of.as_ref()),
         "outputs": outputs,
-        "paused": paused(run, connect),
+        "paused": paused(run, &privacy, links),
         "steps": steps,
         "error": error,
         "created_at": created.map(|c| c.at),
@@ -67,10 +84,68 @@ pub fn document(
     }))
 }
 
+/// All step instances there are, as a tree is written down: what is inside a step comes after it. With each, the place of the step it is in.
+fn instances(run: &Run) -> Vec<(Instance, Option<usize>)> {
+    // Frames by their owners; the flow's own handler has none and comes last.
+    let mut inside: BTreeMap<Option<Instance>, Vec<u32>> = BTreeMap::new();
+    for (number, frame) in run.frames.iter().filter(|(number, _)| *number != ROOT) {
+        inside.entry(frame.owner).or_default().push(number);
+    }
+    for frames in inside.values_mut() {
+        frames.sort_by_key(|&number| {
+            let frame = &run.frames[number];
+            let last = matches!(
+                run.plan.blocks[frame.block].role,
+                Role::Handler | Role::Undo | Role::FlowHandler
+            );
+            (last, frame.index, number)
+        });
+    }
+    let mut all: Vec<(Instance, Option<usize>)> = Vec::new();
+    let mut open: Vec<(Instance, Option<usize>)> = Vec::new();
+    let push = |open: &mut Vec<(Instance, Option<usize>)>, frame: u32, owner: Option<usize>| {
+        let steps = run.frames[frame].steps().rev();
+        open.extend(steps.map(|step| (Instance { frame, step }, owner)));
+    };
+    for &frame in inside.get(&None).into_iter().flatten().rev() {
+        push(&mut open, frame, None);
+    }
+    push(&mut open, ROOT, None);
+    while let Some((at, owner)) = open.pop() {
+        let place = all.len();
+        all.push((at, owner));
+        for &frame in inside.get(&Some(at)).into_iter().flatten().rev() {
+            push(&mut open, frame, Some(place));
+        }
+    }
+    all
+}
+
+/// Where each of them stands. A step that holds others stands where these do: it moves while one of them does.
+fn states(run: &Run, all: &[(Instance, Option<usize>)]) -> Vec<&'static str> {
+    let mut states: Vec<&'static str> = all.iter().map(|(at, _)| step_state(run, *at)).collect();
+    let mut inside: Vec<Vec<&'static str>> = vec![Vec::new(); all.len()];
+    for place in (0..all.len()).rev() {
+        let (at, owner) = all[place];
+        if matches!(run.state(at), StepState::Inside { .. }) {
+            let has = |state: &str| inside[place].contains(&state);
+            states[place] = match (has("running"), has("paused"), has("waiting")) {
+                (false, true, _) => "paused",
+                (false, false, true) => "waiting",
+                _ => "running",
+            };
+        }
+        if let Some(owner) = owner {
+            inside[owner].push(states[place]);
+        }
+    }
+    states
+}
+
 /// Who is waited for, and where they go: null if nobody is.
-fn paused(run: &Run, connect: &dyn Fn(&SignInId) -> String) -> Value {
+fn paused(run: &Run, privacy: &Privacy<'_>, links: &Links<'_>) -> Value {
+    let mut untils: Vec<Time> = Vec::new();
     let mut connections = Vec::new();
-    let mut first: Option<Time> = None;
     for slot in run.awaited_slots() {
         let SlotState::Asked {
             sign_in,
@@ -81,20 +156,69 @@ fn paused(run: &Run, connect: &dyn Fn(&SignInId) -> String) -> Value {
         else {
             continue;
         };
-        first = Some(first.map_or(*until, |first| first.min(*until)));
+        untils.push(*until);
         let planned = &run.plan.slots[slot];
         connections.push(json!({
             "slot": planned.name,
             "app": planned.slot.app,
             "person": login(run, person),
             "reason": reason,
-            "url": connect(sign_in),
+            "url": (links.sign_in)(sign_in),
         }));
     }
-    match first {
-        None => Value::Null,
-        Some(until) => json!({"for": "sign_in", "connections": connections, "until": until}),
+    let (mut approvals, mut decisions) = (Vec::new(), Vec::new());
+    let held: &[Instance] = &match run.phase {
+        Phase::Ended { .. } => Vec::new(),
+        _ => run.progress.held.iter().copied().collect::<Vec<_>>(),
+    };
+    for &at in held {
+        match run.state(at) {
+            StepState::Held {
+                hold: Hold::Approval { request, until, .. },
+                ..
+            } => {
+                untils.push(*until);
+                approvals.push(json!({
+                    "step": run.path(at),
+                    "request": request,
+                    "url": (links.request)(request),
+                    "until": until,
+                }));
+            }
+            StepState::Undecided {
+                request: Some(request),
+                until,
+                error,
+                ..
+            } => {
+                untils.extend(*until);
+                decisions.push(json!({
+                    "step": run.path(at),
+                    "request": request,
+                    "url": (links.request)(request),
+                    "until": until,
+                    "error": privacy.error(Some(at.step), error),
+                }));
+            }
+            _ => {}
+        }
     }
+    let kinds = [
+        ("sign_in", "connections", connections),
+        ("approval", "approvals", approvals),
+        ("decision", "decisions", decisions),
+    ];
+    let Some(first) = kinds.iter().find(|(.., asked)| !asked.is_empty()) else {
+        return Value::Null;
+    };
+    let mut shown = json!({"for": first.0, "until": untils.iter().min()});
+    for (_, name, asked) in kinds {
+        // Sign-ins stand there whatever is asked, as they always have.
+        if name == "connections" || !asked.is_empty() {
+            shown[name] = asked.into();
+        }
+    }
+    shown
 }
 
 /// A person as documents name them: by login where the run knows it.
@@ -106,11 +230,18 @@ fn login<'r>(run: &'r Run, person: &'r UserId) -> &'r str {
     }
 }
 
-fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
+fn step_document(
+    run: &Run,
+    privacy: &Privacy<'_>,
+    at: Instance,
+    state: &str,
+    order: usize,
+) -> Value {
+    let number = at.step;
     let mut document = json!({
-        "state": step_state(run, number),
+        "state": state,
         // Objects have no order: so a list of steps can be shown in the order they run.
-        "order": number,
+        "order": order,
         "module": run.plan.steps[number].uses(),
         "attempts": 0,
         "acted_as": Value::Null,
@@ -124,22 +255,41 @@ fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
             fields.insert(field.to_owned(), value);
         }
     };
-    match run.state(Instance::root(number)) {
+    match &run.plan.steps[number].work {
+        Work::Module(_) | Work::Hold { .. } => {}
+        Work::Each { .. } => set("does", json!("for_each")),
+        Work::Repeat { until, .. } => set("does", json!(if *until { "until" } else { "while" })),
+        Work::Switch { .. } => set("does", json!("switch")),
+    }
+    match run.state(at) {
         StepState::Pending => {}
         StepState::Inside { at } => set("started_at", json!(at)),
-        StepState::Held { attempt, at, .. } => {
+        StepState::Held { attempt, hold, at } => {
             set("attempts", json!(attempt));
             set("started_at", json!(at));
+            match hold {
+                Hold::Until { at } => set("until", json!(at)),
+                Hold::Callback { until, .. } => set("until", json!(until)),
+                Hold::Approval { request, until, .. } => {
+                    set("request", json!(request));
+                    set("until", json!(until));
+                }
+                Hold::Child { run, .. } => set("child", json!(run)),
+            }
         }
         StepState::Undecided {
             attempts,
             error,
+            request,
+            until,
             started_at,
             ..
         } => {
             set("attempts", json!(attempts));
             set("started_at", json!(started_at));
             set("error", privacy.error(Some(number), error));
+            set("request", json!(request));
+            set("until", json!(until));
         }
         StepState::Running { attempt, at } => {
             set("attempts", json!(attempt));
@@ -194,17 +344,19 @@ fn step_document(run: &Run, privacy: &Privacy<'_>, number: usize) -> Value {
     document
 }
 
-/// `pending running waiting paused succeeded failed skipped`: waiting for the clock, paused for a person.
-fn step_state(run: &Run, number: usize) -> &'static str {
-    match run.state(Instance::root(number)) {
-        StepState::Pending if run.waits_for_person(Instance::root(number)) => "paused",
+/// `pending running waiting paused succeeded failed skipped`: waiting for the clock or a machine, paused for a person.
+fn step_state(run: &Run, at: Instance) -> &'static str {
+    match run.state(at) {
+        StepState::Pending if run.waits_for_person(at) => "paused",
         StepState::Pending => "pending",
-        StepState::Running { .. } => "running",
-        StepState::Retrying { .. } if run.waits_for_person(Instance::root(number)) => "paused",
-        StepState::Held { .. } => "waiting",
-        StepState::Undecided { .. } => "paused",
-        StepState::Inside { .. } => "running",
-        StepState::Retrying { .. } => "waiting",
+        StepState::Running { .. } | StepState::Inside { .. } => "running",
+        StepState::Retrying { .. } if run.waits_for_person(at) => "paused",
+        StepState::Undecided { .. }
+        | StepState::Held {
+            hold: Hold::Approval { .. },
+            ..
+        } => "paused",
+        StepState::Held { .. } | StepState::Retrying { .. } => "waiting",
         StepState::Succeeded { .. } => "succeeded",
         StepState::Failed { .. } => "failed",
         StepState::Skipped { .. } => "skipped",

@@ -26,7 +26,7 @@ mod tests;
 pub use apply::IllegalEvent;
 pub use command::{AskDecision, Command, StartBatch, StartHold, StartStep};
 pub use decide::decide;
-pub use document::{RunDocument, Viewer, document};
+pub use document::{Links, RunDocument, Viewer, document};
 pub use event::*;
 pub use frame::{Frame, Frames, Instance, ROOT};
 pub use hold::HoldSpec;

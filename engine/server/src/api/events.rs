@@ -16,6 +16,7 @@ use crate::context::{Context, Via};
 use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::start;
+use crate::view::view;
 
 /// Between two looks at a run that says nothing.
 const LOOK: Duration = Duration::from_secs(15);
@@ -64,8 +65,9 @@ impl Watch {
                     }
                 }
             }
-            if let Ok(run) = start::load(&self.cx, &self.run).await {
-                let document = start::view(&self.cx, &run).0;
+            if let Ok(run) = start::load(&self.cx, &self.run).await
+                && let Ok(document) = view(&self.cx, &run).await
+            {
                 self.over = matches!(
                     document["state"].as_str(),
                     Some("succeeded" | "failed" | "cancelled")

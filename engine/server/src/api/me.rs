@@ -1,7 +1,7 @@
 //! One's own things: what is asked of me, my connections. No privilege is needed for what is one's own, and none gives what is another's.
 
 use actas_core::ids::{ConnectionId, FlowName, SlotName};
-use actas_store::{ConnectionRow, SignInRow};
+use actas_store::{ConnectionRow, RequestKind, RequestRow, SignInRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::context::{Context, Via};
 use crate::pages::link::LinkTarget;
 use crate::problem::Problem;
 use crate::refusals;
+use crate::requests;
 use crate::routes::Answer;
 
 /// `GET /me`
@@ -46,11 +47,36 @@ pub async fn request_view(cx: &Context, row: &SignInRow) -> Result<Value, Proble
     }))
 }
 
+/// An approval or a decision as lists show it.
+async fn asked_view(cx: &Context, row: &RequestRow) -> Result<Value, Problem> {
+    let flow = cx.reader.flow(&row.flow).await?;
+    let detail = requests::detail(row);
+    let mut shown = json!({
+        "kind": row.kind.as_str(), "id": row.id, "run": row.run, "step": row.step,
+        "flow": flow.as_ref().map(|flow| &flow.name), "title": flow.and_then(|flow| flow.title), "asks": row.title,
+        "state": row.state.as_str(), "created_at": row.created_at, "until": row.until,
+        "url": cx.app.origin.join(&crate::pages::approval::path_of(&row.id)),
+    });
+    let more: &[&str] = match row.kind {
+        RequestKind::Approval => &["message", "form"],
+        RequestKind::Decision => &["error", "attempt", "undo"],
+    };
+    for key in more {
+        if let (Some(value), Some(members)) = (detail.get(*key), shown.as_object_mut()) {
+            members.insert((*key).to_owned(), value.clone());
+        }
+    }
+    Ok(shown)
+}
+
 /// `GET /me/requests`
 pub async fn requests(cx: Context, _call: Call) -> Answer {
     let mut shown = Vec::new();
     for row in cx.reader.open_sign_ins(&cx.user.id).await? {
         shown.push(request_view(&cx, &row).await?);
+    }
+    for row in requests::mine(&cx).await? {
+        shown.push(asked_view(&cx, &row).await?);
     }
     Ok(ok(&json!({"requests": shown})))
 }

@@ -1,7 +1,9 @@
 //! The JSON side: one file for each kind of thing. Handlers read strictly, ask for what is not in the route's own need, and answer.
 
+pub mod answers;
 pub mod apps;
 pub mod audit;
+pub mod callbacks;
 pub mod connections;
 pub mod drafts;
 pub mod events;

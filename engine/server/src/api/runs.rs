@@ -1,19 +1,23 @@
 //! Runs over HTTP: start, list, show, journal, cancel.
 
+use std::collections::HashMap;
+
+use actas_core::ids::RunId;
 use actas_core::run::{JournalBody, Viewer};
-use actas_store::RunFilter;
+use actas_store::{RunFilter, RunRow};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::access::Privilege;
-use crate::api::{flow_of, limit_of, ok, run_of};
+use crate::api::{flow_of, limit_of, may_see, ok, run_of};
 use crate::call::Call;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
 use crate::start;
+use crate::view::view;
 
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 255;
@@ -52,15 +56,22 @@ pub async fn list(cx: Context, call: Call) -> Answer {
         flow: Option<String>,
         state: Option<String>,
         person: Option<String>,
+        parent: Option<RunId>,
+        #[serde(default)]
+        children: bool,
         #[serde(default)]
         all: bool,
         limit: Option<u32>,
         cursor: Option<String>,
     }
     let query: Query = call.query()?;
+    if let Some(parent) = &query.parent {
+        return children(&cx, parent).await;
+    }
     let mut filter = RunFilter {
         state: query.state,
         invoker: Some(cx.user.id.clone()),
+        children: query.children,
         ..RunFilter::default()
     };
     let others = query.all || query.person.as_ref().is_some_and(|p| *p != cx.user.login);
@@ -88,34 +99,54 @@ pub async fn list(cx: Context, call: Call) -> Answer {
         .reader
         .runs(&filter, limit_of(query.limit), query.cursor.as_deref())
         .await?;
-    let mut names = std::collections::HashMap::new();
-    let mut runs = Vec::with_capacity(page.items.len());
-    for row in page.items {
+    Ok(ok(
+        &json!({"runs": lines(&cx, page.items).await?, "next": page.next}),
+    ))
+}
+
+/// The runs that one run called, if the caller may see that one.
+async fn children(cx: &Context, parent: &RunId) -> Answer {
+    let run = cx.reader.run(parent).await?;
+    run.filter(|run| may_see(cx, run))
+        .ok_or_else(|| Problem::not_found("run"))?;
+    let rows = cx.reader.children(parent).await?;
+    Ok(ok(&json!({"runs": lines(cx, rows).await?, "next": null})))
+}
+
+/// Runs as lists show them.
+async fn lines(cx: &Context, rows: Vec<RunRow>) -> Result<Vec<Value>, Problem> {
+    let mut names = HashMap::new();
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in rows {
         if !names.contains_key(&row.flow) {
             let name = cx.reader.flow(&row.flow).await?.map(|flow| flow.name);
             names.insert(row.flow.clone(), name);
         }
+        let invoker = match &row.invoker {
+            Some(invoker) => Some(cx.login_of(invoker).await?),
+            None => None,
+        };
         runs.push(json!({
             "run": row.id,
             "flow": names.get(&row.flow),
             "state": row.state,
-            "invoker": match &row.invoker {
-                Some(invoker) => Some(cx.login_of(invoker).await?),
-                None => None,
-            },
+            "invoker": invoker,
             "entry": row.entry,
+            "parent": row.parent.as_ref().map(|(run, _)| run),
+            "step": row.parent.as_ref().map(|(_, step)| step),
+            "retry_of": row.retry_of,
             "created_at": row.created_at,
             "finished_at": row.ended_at,
         }));
     }
-    Ok(ok(&json!({"runs": runs, "next": page.next})))
+    Ok(runs)
 }
 
 /// `GET /runs/{run}`
 pub async fn show(cx: Context, call: Call) -> Answer {
     let row = run_of(&cx, &call).await?;
     let run = start::load(&cx, &row.id).await?;
-    Ok(ok(&start::view(&cx, &run).0))
+    Ok(ok(&view(&cx, &run).await?))
 }
 
 /// `GET /runs/{run}/journal`: events in order, with what is private to another person left out.
@@ -150,7 +181,7 @@ pub async fn cancel(cx: Context, call: Call) -> Answer {
     let run = start::load(&cx, &row.id).await?;
     Ok(crate::api::json(
         axum::http::StatusCode::ACCEPTED,
-        &start::view(&cx, &run).0,
+        &view(&cx, &run).await?,
     ))
 }
 

@@ -1,15 +1,20 @@
 //! Where a provider sends people back to. The state in the address stands for one attempt of one browser; everything is judged before the
 //! code is redeemed, and what comes of it is said in plain words.
 
-use actas_connections::{CallbackError, Who};
+use actas_connections::{CallbackError, Finished, Who};
 use actas_core::audit::Actor;
 use actas_core::ids::ClientId;
+use actas_core::run::Rule;
+use actas_store::UserRow;
 use axum::http::StatusCode;
 
+use crate::approver;
 use crate::call::Call;
-use crate::context::Visitor;
+use crate::context::{Context, Via, Visitor};
+use crate::pages::approval::path_of;
 use crate::pages::login::user;
 use crate::pages::{Chrome, Message, page, sentence};
+use crate::problem::Problem;
 use crate::routes::Answer;
 
 /// `GET /oauth/callback/{client}`
@@ -43,10 +48,17 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
         .connections
         .callback(&client, &query, session, &who)
         .await;
-    let login = person.map(|person| person.login).unwrap_or_default();
+    let login = person
+        .as_ref()
+        .map(|person| person.login.clone())
+        .unwrap_or_default();
     let chrome = Chrome {
         login,
         csrf: String::new(),
+    };
+    let approval = match (&outcome, person) {
+        (Ok(done), Some(person)) => approval_after(&visitor, person, done).await?,
+        _ => None,
     };
     match outcome {
         Ok(done) => page(
@@ -55,13 +67,20 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
                 chrome,
                 title: format!("Connected as {}", done.account),
                 tone: "good",
-                sentences: vec![match &done.run {
-                    Some(_) => format!("Your run goes on, and acts at {} as you.", done.app),
-                    None => format!("Your account at {} is connected.", done.app),
+                sentences: vec![match (&approval, &done.run) {
+                    (Some(_), _) => format!(
+                        "If you approve, the flow acts at {} as you. You have not decided yet.",
+                        done.app
+                    ),
+                    (None, Some(_)) => {
+                        format!("Your run goes on, and acts at {} as you.", done.app)
+                    }
+                    (None, None) => format!("Your account at {} is connected.", done.app),
                 }],
-                on: Some(match &done.run {
-                    Some(run) => (format!("/runs/{run}"), "Watch the run".into()),
-                    None => ("/".into(), "To my first page".into()),
+                on: Some(match (approval, &done.run) {
+                    (Some(path), _) => (path, "Go on to decide".into()),
+                    (None, Some(run)) => (format!("/runs/{run}"), "Watch the run".into()),
+                    (None, None) => ("/".into(), "To my first page".into()),
                 }),
             },
         ),
@@ -97,4 +116,38 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
             )
         }
     }
+}
+
+/// Where somebody goes on who signed in for an approval; none if the run itself asked.
+async fn approval_after(
+    visitor: &Visitor,
+    person: UserRow,
+    done: &Finished,
+) -> Result<Option<String>, Problem> {
+    let reader = visitor.app.store.reader(&visitor.app.workspace);
+    let sign_in = match &done.sign_in {
+        Some(id) => reader.sign_in(id).await?,
+        None => None,
+    };
+    let Some(sign_in) = sign_in.filter(|row| row.rule == Rule::Approver) else {
+        return Ok(None);
+    };
+    let cx = Context {
+        app: visitor.app.clone(),
+        reader,
+        user: person,
+        // Looking needs no more of the session than that there is one.
+        via: Via::Session {
+            hash: String::new(),
+            csrf: String::new(),
+        },
+        ip: visitor.ip.clone(),
+        agent: visitor.agent.clone(),
+        now: visitor.now,
+    };
+    let row = approver::approval_of(&cx, &sign_in.id).await?;
+    Ok(Some(row.map_or_else(
+        || "/requests".to_owned(),
+        |row| path_of(&row.id),
+    )))
 }

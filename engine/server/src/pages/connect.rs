@@ -1,13 +1,16 @@
 //! The page of a sign-in that a run waits for: what is wanted, by which flow, why, and three answers. Only its person sees anything.
 
 use actas_connections::{Candidate, ScopeView, SignInError, SignInView};
-use actas_core::ids::{ConnectionId, SignInId};
+use actas_core::ids::{ConnectionId, RunId, SignInId};
+use actas_core::run::Rule;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
+use crate::approver;
 use crate::call::Call;
 use crate::context::{Context, Via};
+use crate::pages::approval::path_of;
 use crate::pages::{Chrome, Message, because, minute, page, redirect};
 use crate::problem::Problem;
 use crate::refusals;
@@ -18,7 +21,6 @@ use crate::routes::Answer;
 struct ConnectPage {
     chrome: Chrome,
     path: String,
-    run: String,
     flow: String,
     steps: Vec<String>,
     app: String,
@@ -29,7 +31,9 @@ struct ConnectPage {
     hosts: Vec<String>,
     candidates: Vec<Candidate>,
     this_run_only: bool,
+    approver: bool,
     build: bool,
+    back: (String, &'static str),
     declined: bool,
     until: String,
 }
@@ -43,16 +47,39 @@ pub async fn show(cx: Context, call: Call) -> Answer {
         .view(cx.workspace(), &id, &cx.user.id, &cx.who())
         .await;
     match view {
-        Ok(view) => page(StatusCode::OK, &page_of(&cx, &call, view)).map(leads_out),
+        Ok(view) => {
+            let back = back_to(&cx, &id, &view.run, view.approver).await?;
+            page(StatusCode::OK, &page_of(&cx, &call, view, back)).map(leads_out)
+        }
         Err(error) => refused(&cx, &id, error).await,
     }
 }
 
-fn page_of(cx: &Context, call: &Call, view: SignInView) -> ConnectPage {
+/// Where a sign-in's page leads back to: the approval it was made for, which alone its person may see, or the run.
+async fn back_to(
+    cx: &Context,
+    id: &SignInId,
+    run: &RunId,
+    approver: bool,
+) -> Result<(String, &'static str), Problem> {
+    if !approver {
+        return Ok((format!("/runs/{run}"), "See the run"));
+    }
+    Ok(match approver::approval_of(cx, id).await? {
+        Some(row) => (path_of(&row.id), "To the approval"),
+        None => ("/requests".to_owned(), "To what waits for me"),
+    })
+}
+
+fn page_of(
+    cx: &Context,
+    call: &Call,
+    view: SignInView,
+    back: (String, &'static str),
+) -> ConnectPage {
     ConnectPage {
         chrome: Chrome::of(cx),
         path: call.uri.path().to_owned(),
-        run: view.run.to_string(),
         flow: view.flow_title.unwrap_or(view.flow),
         steps: view.steps,
         because: because(view.reason, &view.app),
@@ -63,7 +90,9 @@ fn page_of(cx: &Context, call: &Call, view: SignInView) -> ConnectPage {
         hosts: view.hosts,
         candidates: view.candidates,
         this_run_only: view.this_run_only,
+        approver: view.approver,
         build: view.build,
+        back,
         declined: view.declined,
         until: minute(view.until),
     }
@@ -88,6 +117,14 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
     }
     let id: SignInId = call.id("sign_in")?;
     let form: Form = call.form()?;
+    // Asked before it is answered: what is answered leads nowhere any more.
+    let after = match cx.reader.sign_in(&id).await? {
+        Some(row) if row.person == cx.user.id => {
+            let approver = row.rule == Rule::Approver;
+            back_to(&cx, &id, &row.run, approver).await?.0
+        }
+        _ => "/".to_owned(),
+    };
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
     let outcome = match (form.answer, form.connection) {
         (What::SignIn, None) => {
@@ -100,10 +137,7 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
         (What::Agree, Some(connection)) => connections
             .agree(workspace, &id, &cx.user.id, &connection, &who)
             .await
-            .map(|finished| match finished.run {
-                Some(run) => redirect(&format!("/runs/{run}")),
-                None => redirect("/"),
-            }),
+            .map(|_| redirect(&after)),
         (What::Decline, None) => connections
             .decline(workspace, &id, &cx.user.id, &who)
             .await
@@ -171,7 +205,10 @@ async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
                 .sign_in(id)
                 .await?
                 .filter(|row| row.person == cx.user.id)
-                .map(|row| (format!("/runs/{}", row.run), "To the run".to_owned()));
+                .map(|row| match row.rule {
+                    Rule::Approver => ("/requests".to_owned(), "To what waits for you".to_owned()),
+                    _ => (format!("/runs/{}", row.run), "To the run".to_owned()),
+                });
             let (title, text) = if matches!(error, SignInError::Done) {
                 ("This is done", "You have answered it already.")
             } else {

@@ -9,7 +9,8 @@ use crate::access::{Privilege, on_run_list};
 use crate::api::me::own_connection;
 use crate::call::Call;
 use crate::context::Context;
-use crate::pages::{Chrome, because, minute, page, redirect};
+use crate::pages::requests::{Waiting, waiting};
+use crate::pages::{Chrome, minute, page, redirect};
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
@@ -19,20 +20,10 @@ use crate::routes::Answer;
 struct HomePage {
     chrome: Chrome,
     name: String,
-    requests: Vec<Request>,
+    requests: Vec<Waiting>,
     flows: Vec<FlowCard>,
     runs: Vec<RunLine>,
     connections: Vec<ConnectionLine>,
-}
-
-#[derive(Debug)]
-struct Request {
-    path: String,
-    flow: String,
-    app: String,
-    because: String,
-    until: String,
-    declined: bool,
 }
 
 #[derive(Debug)]
@@ -77,23 +68,7 @@ pub async fn show(cx: Context, _call: Call) -> Answer {
             |flow| flow.title.clone().unwrap_or_else(|| flow.name.to_string()),
         )
     };
-    let requests = cx
-        .reader
-        .open_sign_ins(&cx.user.id)
-        .await?
-        .into_iter()
-        .map(|row| {
-            let app = app_title(&cx, row.app.as_str());
-            Request {
-                path: format!("/connect/{}", row.id),
-                flow: title_of(&row.flow),
-                because: because(row.reason, &app),
-                app,
-                until: minute(row.until),
-                declined: row.state == actas_store::SignInState::Declined,
-            }
-        })
-        .collect();
+    let requests = waiting(&cx).await?;
     let filter = RunFilter {
         invoker: Some(cx.user.id.clone()),
         ..RunFilter::default()

@@ -1,5 +1,6 @@
 //! The HTML side: what people see. Everything is escaped text; there is no inline script or style, and no page changes anything when it is read.
 
+pub mod approval;
 pub mod assets;
 pub mod callback;
 pub mod connect;
@@ -8,6 +9,7 @@ pub mod form;
 pub mod home;
 pub mod link;
 pub mod login;
+pub mod requests;
 pub mod run;
 pub mod terminal;
 

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::support::{Story, plan, user};
-use crate::run::{Privacy, Viewer, document};
+use crate::run::{Links, Privacy, Viewer, document};
 
 const FLOW: &str = r#"
 flow: report
@@ -36,7 +36,11 @@ fn story(script: &[&str]) -> Story {
 fn seen(story: &Story, by: u128) -> Value {
     let viewer = Viewer { user: user(by) };
     let connect = |id: &crate::ids::SignInId| format!("http://actas.example/connect/{id}");
-    document(&story.run, &viewer, story.now, &connect).0
+    let links = Links {
+        sign_in: &connect,
+        request: &|id| format!("http://actas.example/approvals/{id}"),
+    };
+    document(&story.run, &viewer, story.now, &links).0
 }
 
 fn check(value: &Value, expect: Expect) {
