@@ -37,6 +37,8 @@ pub struct App {
     pub by_login: Buckets,
     /// Attempts to log in, by address.
     pub by_address: Buckets,
+    /// Calls of webhooks, by hook.
+    pub by_hook: Buckets,
     /// Records of refused logins beyond the limit, by address: a flood must not fill the audit log.
     pub noted: Buckets,
     /// Links of a terminal on this machine; none: there is no such thing.

@@ -32,6 +32,7 @@ pub mod server;
 pub mod start;
 pub mod target;
 pub mod terminal;
+pub mod triggers;
 pub mod view;
 
 pub use server::{Server, ServerConfig, StartError};

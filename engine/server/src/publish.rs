@@ -7,7 +7,7 @@ use actas_connections::Surface;
 use actas_core::app::Apps;
 use actas_core::diagnostic::Diagnostic;
 use actas_core::flow::{Flow, Plan, SlotKind, canonical, digest};
-use actas_core::ids::{AppName, SlotName, UserId, VersionId};
+use actas_core::ids::{AppName, Name, SlotName, UserId, VersionId};
 use actas_core::run::LEVEL;
 use actas_store::{
     Binding, Bindings, ClientRow, Commit, CommitError, DraftRow, FlowRow, ManifestRow, Op,
@@ -20,6 +20,10 @@ use crate::access::Privilege;
 use crate::context::{Context, Fill};
 use crate::difference::{Difference, difference};
 use crate::drafts::{self, DraftError};
+use crate::triggers;
+
+/// How often a commit is tried that meets the flow's own schedule firing.
+const TRIES: u32 = 10;
 
 /// Why a draft is not published.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,11 @@ pub enum PublishError {
     /// Names that lead nowhere; all of them.
     #[error("the flow names what is not there")]
     Unresolved(Vec<Unresolved>),
+    /// A webhook's secrets that are not there.
+    #[error(
+        "the webhook names secrets that are not there: make each with `actas secrets add NAME`"
+    )]
+    NoSecret(Vec<Name>),
     /// Attaching a shared connection needs the privilege.
     #[error("attaching the shared connection `{0}` needs the privilege `connections.use`")]
     MayNotUse(String),
@@ -78,6 +87,8 @@ pub struct Published {
     pub difference: Difference,
     /// Whose next run pauses for consent, because the flow now reaches further.
     pub widens: Vec<Widened>,
+    /// What starts it by itself: its next times, or where it is called. Null if people do.
+    pub trigger: Value,
     /// Warnings, with their places.
     pub warnings: Vec<Diagnostic>,
     /// True if nothing was written.
@@ -318,6 +329,8 @@ pub async fn publish(
         .as_ref()
         .and_then(|row| serde_json::from_str(&row.document).ok());
     let own = cx.reader.build_values(&flow.id, &cx.user.id).await?;
+    let trigger = &frozen.plan.flow.trigger;
+    let mut starts = triggers::starts(cx, flow, &frozen.row, trigger).await?;
     let mut published = Published {
         flow: flow.name.to_string(),
         version: frozen.row.number,
@@ -334,6 +347,7 @@ pub async fn publish(
         },
         difference: difference(before.as_ref(), &frozen.plan.flow),
         widens: widened(cx, flow, &frozen).await?,
+        trigger: starts.shown.take(),
         warnings: frozen.warnings.clone(),
         dry_run,
     };
@@ -362,14 +376,24 @@ pub async fn publish(
         .audit("version.published", "version", frozen.row.id.as_str())
         .in_flow(flow.name.as_str());
     record.object.version = Some(format!("{} {}", frozen.row.number, frozen.row.digest));
-    let commit = Commit {
-        ops,
-        audit: vec![record],
-    };
-    match cx.app.store.commit(commit).await {
-        Ok(()) => {}
-        Err(CommitError::Conflict { .. }) => return Err(PublishError::Meanwhile),
-        Err(error) => return Err(error.into()),
+    for tries in 1.. {
+        let mut commit = Commit {
+            ops: ops.clone(),
+            audit: vec![record.clone()],
+        };
+        commit.ops.append(&mut starts.ops);
+        commit.audit.append(&mut starts.audit);
+        match cx.app.store.commit(commit).await {
+            Ok(()) => break,
+            // Its schedule fired meanwhile: only when it goes on is another.
+            Err(CommitError::Conflict {
+                op: "put_trigger", ..
+            }) if tries < TRIES => {
+                starts = triggers::starts(cx, flow, &frozen.row, trigger).await?;
+            }
+            Err(CommitError::Conflict { .. }) => return Err(PublishError::Meanwhile),
+            Err(error) => return Err(error.into()),
+        }
     }
     if let Err(why) = prove(cx, flow, &frozen.row).await? {
         stop_unproved(cx, flow, &why).await?;

@@ -124,6 +124,9 @@ pub fn publish(error: PublishError) -> Problem {
         PublishError::Unresolved(missing) => {
             Problem::invalid("unresolved_names", text).with("missing", json!(missing))
         }
+        PublishError::NoSecret(missing) => {
+            Problem::invalid("no_such_secret", text).with("missing", json!(missing))
+        }
         PublishError::MayNotUse(_) => Problem::forbidden(text),
         PublishError::Same(version) => {
             Problem::conflict("nothing_changed", text).with("version", version)

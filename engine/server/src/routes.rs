@@ -153,6 +153,8 @@ fn public_routes() -> Vec<Route> {
         public!(Page GET "/w/{workspace}/link/{token}" pages::login::link, "A one-time login link."),
         public!(Page POST "/w/{workspace}/link/{token}" pages::login::use_link, "Uses a one-time login link up."),
         public!(Api POST "/hooks/callback/{run}/{step}" Machine api::callbacks::come, "Calls a waiting step back; the address is given out once and works once."),
+        // Another system's signature is judged over the bytes it sent.
+        public!(Api POST "/hooks/{hook}" Machine api::hooks::receive, "Starts a flow for another system."),
         // Who brings it is judged where the code would be redeemed, with what the store knows of the attempt.
         public!(Page GET "/oauth/callback/{client}" pages::callback::show, "Where a provider sends people back to."),
     ]

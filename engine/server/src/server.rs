@@ -184,6 +184,7 @@ impl Server {
             origin,
             by_login: Buckets::new(10, Duration::from_secs(30)),
             by_address: Buckets::new(60, Duration::from_secs(2)),
+            by_hook: Buckets::new(1_000, Duration::from_millis(5)),
             noted: Buckets::new(1, Duration::from_secs(60)),
             terminal: config.terminal_login.then(Terminal::default),
             versions: KnownVersions::default(),

@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::context::{Context, Fill};
 use crate::problem::Problem;
 use crate::routes::Answer;
+use crate::triggers;
 
 /// A flow as lists show it.
 pub fn view(cx: &Context, flow: &FlowRow) -> Value {
@@ -67,6 +68,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
         members.insert("description".into(), document["description"].clone());
         members.insert("inputs".into(), document["inputs"].clone());
     }
+    shown["trigger"] = triggers::of_flow(&cx, &flow).await?;
     Ok(ok(&shown))
 }
 

@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod events;
 pub mod flows;
 pub mod health;
+pub mod hooks;
 pub mod me;
 pub mod openapi;
 pub mod runs;
