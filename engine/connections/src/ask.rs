@@ -7,7 +7,8 @@ use actas_core::Time;
 use actas_core::app::Manifest;
 use actas_core::flow::{Dynamic, Keep};
 use actas_core::ids::{
-    ClientId, ConnectionId, FlowId, RunId, SignInId, SlotName, UserId, VersionId, WorkspaceId,
+    AppName, ClientId, ConnectionId, FlowId, RunId, SignInId, SlotName, UserId, VersionId,
+    WorkspaceId,
 };
 use actas_core::run::{AskReason, Bound, ConnectionKind, Rule};
 use actas_store::{Binding, ConnectionRow, ConnectionState, Reader, SignInRow, SignInState};
@@ -143,14 +144,8 @@ impl Connections {
         let reader = self.reader(&ask.workspace);
         match &ask.binding {
             Binding::Shared { connection, .. } => {
-                let row = reader.connection(connection).await?;
-                let row = row
-                    .filter(|row| row.kind == ConnectionKind::Shared && row.app == ask.manifest.app)
-                    .ok_or(ConnectionsError::NotFound)?;
-                Ok(match dead(row.state) {
-                    Some(reason) => Resolution::ask(reason, Some(&row)),
-                    None => Resolution::bound(row, Rule::Shared),
-                })
+                self.resolve_shared(&ask.workspace, connection, &ask.manifest.app)
+                    .await
             }
             Binding::Dynamic { client, parent } => {
                 if let Some(parent) = parent
@@ -174,6 +169,26 @@ impl Connections {
                 self.granted(&reader, ask, &fits).await
             }
         }
+    }
+
+    /// Looks a shared connection up: what a slot that names one is filled with, whoever the run acts for and also if it acts for nobody.
+    ///
+    /// # Errors
+    /// If the store is away, or there is no such shared connection of this app.
+    pub async fn resolve_shared(
+        &self,
+        workspace: &WorkspaceId,
+        connection: &ConnectionId,
+        app: &AppName,
+    ) -> Result<Resolution, ConnectionsError> {
+        let row = self.reader(workspace).connection(connection).await?;
+        let row = row
+            .filter(|row| row.kind == ConnectionKind::Shared && row.app == *app)
+            .ok_or(ConnectionsError::NotFound)?;
+        Ok(match dead(row.state) {
+            Some(reason) => Resolution::ask(reason, Some(&row)),
+            None => Resolution::bound(row, Rule::Shared),
+        })
     }
 
     async fn granted(

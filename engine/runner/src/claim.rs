@@ -160,25 +160,9 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
     };
     match loaded {
         Ok((version, run)) => {
-            let (progress, nudge) = inner.hold(&row.id, row.epoch);
-            let drive = Drive {
-                inner: inner.clone(),
-                workspace: row.workspace,
-                id: row.id,
-                version,
-                run,
-                epoch: row.epoch,
-                seq: claimed.journal.last().map_or(0, |row| row.seq),
-                birth: None,
-                nudge,
-                progress,
-                permit: Some(permit),
-                pending: Vec::new(),
-                ops: Vec::new(),
-                asked: Vec::new(),
-                under_way: tokio::task::JoinSet::new(),
-                heard: system::now(),
-            };
+            let seq = claimed.journal.last().map_or(0, |row| row.seq);
+            let mut drive = Drive::new(inner, &row.workspace, version, run, row.epoch, seq);
+            drive.permit = Some(permit);
             // What came for it between reading its inbox and holding it found nobody to tell.
             inner.nudge(&drive.id);
             tokio::spawn(drive.go(claimed.inbox));

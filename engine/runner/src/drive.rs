@@ -1,11 +1,13 @@
 //! One held run, from decision to decision: the only place where a run's journal grows. A run is driven by one task for as long as something
 //! can move; then it is released and costs a row.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::Time;
 use actas_core::app::Effect;
+use actas_core::audit;
 use actas_core::flow::{Keep, Slot, SlotKind};
 use actas_core::ids::{RunId, WorkspaceId};
 use actas_core::run::{Command, Created, Event, IllegalEvent, Run, SlotState, decide};
@@ -19,6 +21,8 @@ use crate::record::Origin;
 use crate::runner::Inner;
 
 mod attempts;
+mod children;
+mod holds;
 mod inbox;
 mod slots;
 mod write;
@@ -102,12 +106,21 @@ pub struct Drive {
     /// Tells those who wait for it.
     pub progress: watch::Sender<Progressed>,
     /// Held by runs that were claimed, so that a mass wake-up does not stand before a single caller.
-    #[expect(dead_code, reason = "holding it is its use")]
     pub permit: Option<OwnedSemaphorePermit>,
     /// Applied and not yet written.
     pub pending: Vec<Event>,
     /// Written with them.
     pub ops: Vec<Op>,
+    /// Written with them too.
+    pub audit: Vec<audit::Draft>,
+    /// Runs that it makes in the pending commit: driven after it.
+    pub children: Vec<Drive>,
+    /// Children that were told to end, by whoever holds it now.
+    pub cancelled: HashSet<RunId>,
+    /// Whether its parent, if it has one, was told last that it needs a person.
+    pub told_paused: bool,
+    /// When a child was begun or heard of last: news are awaited a little before it is let go.
+    pub news: Time,
     /// Slots whose person was asked in the pending commit: looked up again after it.
     pub asked: Vec<usize>,
     /// Attempts under way.
@@ -124,6 +137,47 @@ impl Drop for Drive {
 }
 
 impl Drive {
+    /// A run that is held from now on, under this epoch, with so many journal rows.
+    pub fn new(
+        inner: &Arc<Inner>,
+        workspace: &WorkspaceId,
+        version: Arc<Version>,
+        run: Run,
+        epoch: i64,
+        seq: i64,
+    ) -> Self {
+        let id = run
+            .created
+            .as_ref()
+            .map(|created| created.run.clone())
+            .expect("a held run has begun: its first event is applied before it is driven");
+        let (progress, nudge) = inner.hold(&id, epoch);
+        let now = system::now();
+        Self {
+            inner: inner.clone(),
+            workspace: workspace.clone(),
+            id,
+            version,
+            told_paused: run.needs_person(),
+            run,
+            epoch,
+            seq,
+            birth: None,
+            nudge,
+            progress,
+            permit: None,
+            pending: Vec::new(),
+            ops: Vec::new(),
+            audit: Vec::new(),
+            children: Vec::new(),
+            cancelled: HashSet::new(),
+            news: Time(0),
+            asked: Vec::new(),
+            under_way: JoinSet::new(),
+            heard: now,
+        }
+    }
+
     /// Drives the run until it ends, waits for long, or belongs to somebody else.
     pub async fn go(mut self, inbox: Vec<InboxRow>) {
         let result = self.live(inbox).await;
@@ -162,6 +216,7 @@ impl Drive {
         let mut moved = false;
         let mut due = None;
         let mut effects = Vec::new();
+        self.cancel_children();
         for command in decide(&self.run, system::now()) {
             match command {
                 Command::Record(event) => {
@@ -179,8 +234,13 @@ impl Drive {
                     moved = true;
                 }
                 Command::StartStep(start) => effects.push(start),
-                // No version that can be published asks for these yet.
-                Command::Hold(_) | Command::StartBatch(_) | Command::AskDecision(_) => {}
+                Command::Hold(start) => moved |= self.hold(start).await?,
+                // No version that can be published asks for this yet.
+                Command::StartBatch(_) => {}
+                Command::AskDecision(ask) => {
+                    self.ask_decision(ask)?;
+                    moved = true;
+                }
                 Command::WaitUntil(at) => due = Some(at),
                 Command::WaitForOutside => {}
                 Command::Finish {
@@ -225,7 +285,12 @@ impl Drive {
     /// Waits for what can move the run. False: it was released, or taken over.
     async fn wait(&mut self, due: Option<Time>) -> Result<bool, Stop> {
         let patience = due.map(|due| due.since(system::now()));
-        if self.under_way.is_empty() && patience.is_none_or(|patience| patience > HELD_WAIT) {
+        let news = HELD_WAIT.saturating_sub(system::now().since(self.news));
+        let expects_news = !news.is_zero() && !self.run.living_children().is_empty();
+        if self.under_way.is_empty()
+            && !expects_news
+            && patience.is_none_or(|patience| patience > HELD_WAIT)
+        {
             self.write(true).await?;
             self.look_again().await;
             return Ok(false);
@@ -237,7 +302,8 @@ impl Drive {
             self.listen().await?;
             return Ok(true);
         }
-        let sleep = tokio::time::sleep(patience.unwrap_or(LISTEN).min(LISTEN));
+        let sleep = if expects_news { news } else { LISTEN };
+        let sleep = tokio::time::sleep(patience.unwrap_or(LISTEN).min(sleep));
         tokio::select! {
             Some(done) = self.under_way.join_next() => {
                 match done {
@@ -292,11 +358,32 @@ impl Drive {
         Ok(())
     }
 
-    /// Applies an event and keeps it for the next commit.
+    /// Applies an event and keeps it for the next commit. A question whose step has ended is closed with it.
     fn take(&mut self, event: Event) -> Result<(), Stop> {
+        let asked = match &event {
+            Event::StepSucceeded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::Decided { step, .. } => self.request_of(step).map(|_| step.clone()),
+            _ => None,
+        };
         self.run.apply(&event)?;
         self.pending.push(event);
+        if let Some(step) = asked {
+            self.ops.push(Op::CloseRequests {
+                workspace: self.workspace.clone(),
+                run: self.id.clone(),
+                step: Some(step),
+            });
+        }
         Ok(())
+    }
+
+    /// The same for what somebody outside said, which may have come too late to mean anything.
+    fn hears(&mut self, event: Event) {
+        let name = event.to_string();
+        if let Err(Stop::Illegal(illegal)) = self.take(event) {
+            tracing::info!(run = %self.id, "{name} is dropped: {illegal}");
+        }
     }
 
     fn created(&self) -> &Created {

@@ -3,6 +3,7 @@
 //! [`Runner`] is the handle the server uses. One task drives one held run ([`drive::Drive`]); everything that lasts goes through the store's one
 //! writer; waiting and paused runs hold no task and no memory.
 
+mod callee;
 mod changes;
 mod claim;
 mod drive;

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actas_core::app::{Apps, Manifest};
 use actas_core::flow::{Flow, Plan};
-use actas_core::ids::{AppName, VersionId, WorkspaceId};
+use actas_core::ids::{AppName, FlowName, VersionId, WorkspaceId};
 use actas_store::{Bindings, ReadError, Store, VersionRow};
+use serde_json::{Map, Value};
 
 /// How many compiled versions stay in memory; beyond that the cache starts anew, which costs a few reads.
 const KEPT: usize = 2_000;
@@ -17,6 +18,9 @@ pub enum LoadError {
     /// The database is away or a row cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// There is no such flow, or no version of it.
+    #[error("flow `{0}` has never been published")]
+    NeverPublished(FlowName),
     /// There is no such version.
     #[error("there is no version {0}")]
     NoVersion(VersionId),
@@ -49,6 +53,32 @@ pub struct Version {
     pub apps: Apps,
     /// What its names meant.
     pub bindings: Bindings,
+}
+
+impl Version {
+    /// The values of the workspace that its flow may name, as they are now; nothing, and nothing is read, if it names none.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub async fn vars(
+        &self,
+        store: &Store,
+        workspace: &WorkspaceId,
+    ) -> Result<Arc<Value>, ReadError> {
+        // An expression that names them has this word in it, wherever it stands.
+        if !self.row.document.contains("vars") {
+            return Ok(Arc::default());
+        }
+        let mut vars = Map::new();
+        for row in store.reader(workspace).vars().await? {
+            let value = serde_json::from_str(&row.value).map_err(|why| ReadError::Corrupt {
+                what: format!("value `{}`", row.name),
+                why: why.to_string(),
+            })?;
+            vars.insert(row.name.to_string(), value);
+        }
+        Ok(Arc::new(Value::Object(vars)))
+    }
 }
 
 /// The cache of compiled versions.

@@ -1,8 +1,8 @@
 //! From events to what is written: the journal row and the audit records of one commit. Nothing here waits or writes.
 
 use actas_core::audit::{self, Actor, Object};
-use actas_core::ids::{RunId, WorkspaceId};
-use actas_core::run::{ActedAs, Created, EVENT_VERSION, Ending, Event, JournalBody, Person};
+use actas_core::ids::{RequestId, RunId, StepPath, WorkspaceId};
+use actas_core::run::{ActedAs, Created, EVENT_VERSION, Ending, Event, Hold, JournalBody, Person};
 use actas_core::{StepError, Time};
 use actas_store::JournalRow;
 
@@ -40,6 +40,8 @@ pub fn audit_of(
 ) -> Option<audit::Draft> {
     let mut draft = base(workspace, created, event.at());
     match event {
+        // A part of a loop is no run of its own to anybody.
+        Event::RunCreated(_) | Event::RunEnded { .. } if created.part.is_some() => return None,
         Event::RunCreated(_) => {
             let origin = origin?;
             draft.actor = origin.actor.clone();
@@ -71,7 +73,6 @@ pub fn audit_of(
         Event::SlotAsked {
             slot,
             sign_in,
-            person,
             reason,
             ..
         } => {
@@ -82,7 +83,14 @@ pub fn audit_of(
                 version: Some(slot.to_string()),
             };
             draft.reason = Some(reason.as_str().into());
-            debug_assert!(created.is_of(person));
+        }
+        Event::StepHeld {
+            step,
+            hold: Hold::Approval { request, .. },
+            ..
+        } => asked(&mut draft, "approval.asked", request, step),
+        Event::DecisionAsked { step, request, .. } => {
+            asked(&mut draft, "decision.asked", request, step);
         }
         Event::SlotLost { step, reason, .. } => {
             draft.action = "connection.lost".into();
@@ -121,7 +129,6 @@ pub fn audit_of(
         | Event::BatchBegan { .. }
         | Event::BatchEnded { .. }
         | Event::ChildPaused { .. }
-        | Event::DecisionAsked { .. }
         | Event::Decided { .. }
         | Event::UndoBegan { .. }
         | Event::StepImported { .. }
@@ -168,6 +175,11 @@ pub fn cancel_asked(
 }
 
 fn base(workspace: &WorkspaceId, created: &Created, at: Time) -> audit::Draft {
+    // What a part of a loop does, its parent does; the step's path says which item it was.
+    let run = match (&created.part, &created.parent) {
+        (Some(_), Some(parent)) => &parent.run,
+        _ => &created.run,
+    };
     audit::Draft {
         workspace: workspace.clone(),
         at,
@@ -184,7 +196,7 @@ fn base(workspace: &WorkspaceId, created: &Created, at: Time) -> audit::Draft {
         action: String::new(),
         object: Object {
             kind: "run".into(),
-            id: created.run.to_string(),
+            id: run.to_string(),
             version: Some(
                 created
                     .number
@@ -192,13 +204,23 @@ fn base(workspace: &WorkspaceId, created: &Created, at: Time) -> audit::Draft {
             ),
         },
         flow: Some(created.flow_name.to_string()),
-        run: Some(created.run.clone()),
+        run: Some(run.clone()),
         step: None,
         outcome: "ok".into(),
         reason: None,
         ip: None,
         agent: None,
     }
+}
+
+fn asked(draft: &mut audit::Draft, action: &str, request: &RequestId, step: &StepPath) {
+    draft.action = action.into();
+    draft.step = Some(step.to_string());
+    draft.object = Object {
+        kind: "request".into(),
+        id: request.to_string(),
+        version: None,
+    };
 }
 
 fn through(draft: &mut audit::Draft, acted_as: &ActedAs) {

@@ -70,7 +70,13 @@ pub struct NewRun {
 
 impl NewRun {
     /// What its first event says.
-    pub(crate) fn created(&self, id: &RunId, version: &Version, at: Time) -> Created {
+    pub(crate) fn created(
+        &self,
+        id: &RunId,
+        version: &Version,
+        vars: Arc<Value>,
+        at: Time,
+    ) -> Created {
         let row = &version.row;
         Created {
             level: row.level,
@@ -84,7 +90,7 @@ impl NewRun {
             invoker: self.invoker.clone(),
             entry: self.entry,
             inputs: Arc::new(self.inputs.clone()),
-            vars: Arc::default(),
+            vars,
             parent: None,
             part: None,
             bound: Vec::new(),
@@ -346,7 +352,11 @@ impl Runner {
         if let Some(started) = self.made_before(&new, &version).await? {
             return Ok(started);
         }
-        let run = self.bear(&new, version.clone());
+        let vars = version
+            .vars(&self.inner.store, &new.workspace)
+            .await
+            .map_err(LoadError::from)?;
+        let run = self.bear(&new, version.clone(), vars);
         if keyed && let Err(error) = self.durable(&run).await {
             // Two requests with one key at once: one made the run, the other finds it.
             return self.made_before(&new, &version).await?.ok_or(error);
@@ -381,11 +391,11 @@ impl Runner {
         }
     }
 
-    fn bear(&self, new: &NewRun, version: Arc<Version>) -> RunId {
+    fn bear(&self, new: &NewRun, version: Arc<Version>, vars: Arc<Value>) -> RunId {
         let id = RunId::from_bits(system::new_bits());
         let at = system::now();
         let row = &version.row;
-        let created = new.created(&id, &version, at);
+        let created = new.created(&id, &version, vars, at);
         let idempotency = new
             .idempotency
             .as_ref()
@@ -400,32 +410,16 @@ impl Runner {
         let event = Event::RunCreated(Box::new(created));
         let mut run = Run::new(version.plan.clone());
         run.apply(&event).expect("a new run takes its first event");
-        let (progress, nudge) = self.inner.hold(&id, 1);
-        let drive = Drive {
-            inner: self.inner.clone(),
-            workspace: new.workspace.clone(),
-            id: id.clone(),
-            version,
-            run,
-            epoch: 1,
-            seq: 0,
-            birth: Some(Birth {
-                origin: Origin {
-                    actor: new.actor.clone(),
-                    ip: new.ip.clone(),
-                    agent: new.agent.clone(),
-                },
-                idempotency,
-            }),
-            nudge,
-            progress,
-            permit: None,
-            pending: vec![event],
-            ops: Vec::new(),
-            asked: Vec::new(),
-            under_way: tokio::task::JoinSet::new(),
-            heard: system::now(),
-        };
+        let mut drive = Drive::new(&self.inner, &new.workspace, version, run, 1, 0);
+        drive.birth = Some(Birth {
+            origin: Origin {
+                actor: new.actor.clone(),
+                ip: new.ip.clone(),
+                agent: new.agent.clone(),
+            },
+            idempotency,
+        });
+        drive.pending.push(event);
         tokio::spawn(drive.go(Vec::new()));
         id
     }

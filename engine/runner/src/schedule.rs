@@ -195,7 +195,8 @@ async fn start(
     };
     let at = system::now();
     let id = RunId::from_bits(system::new_bits());
-    let created = new.created(&id, version, at);
+    let vars = version.vars(&inner.store, &new.workspace).await?;
+    let created = new.created(&id, version, vars, at);
     let origin = Origin {
         actor: Actor::Trigger,
         ip: None,

@@ -46,7 +46,7 @@ pub fn sign_in(error: SignInError) -> Problem {
 pub fn load(error: LoadError) -> Problem {
     match error {
         LoadError::Read(error) => error.into(),
-        LoadError::NoVersion(_) => Problem::not_found("version"),
+        LoadError::NoVersion(_) | LoadError::NeverPublished(_) => Problem::not_found("version"),
         LoadError::Unusable { .. } | LoadError::Journal { .. } => Problem::internal(error),
     }
 }

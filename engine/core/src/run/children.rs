@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::error::{ErrorKind, StepError};
 use crate::ids::{FlowName, RunId, SlotName, StepPath};
 use crate::run::event::Event;
-use crate::run::hold::{Holder, RunFlowSpec};
-use crate::run::parts::{Bound, Ending, Hold, Parent};
+use crate::run::hold::Holder;
+use crate::run::parts::{ConnectionKind, Ending, Handed, Hold, Parent};
 use crate::run::retry::hash;
 use crate::run::state::{Run, SlotState, StepState};
 use crate::time::Time;
@@ -114,36 +114,35 @@ impl Run {
         Some(RunId::from_bits(u128::from_be_bytes(bits)))
     }
 
-    /// The slots that a step hands down to the run it begins, with their connections.
-    ///
-    /// # Errors
-    /// `invalid_input` if this flow has no such slot, or it has no connection yet.
-    pub fn handed_down(&self, spec: &RunFlowSpec) -> Result<Vec<(SlotName, Bound)>, StepError> {
-        let bound = |(theirs, own): (&SlotName, &SlotName)| {
-            let slot = self.plan.slot(own).map(|slot| &self.slots[slot]);
-            match slot {
-                Some(SlotState::Bound(bound)) => Ok((theirs.clone(), bound.clone())),
-                _ => Err(StepError::new(
-                    ErrorKind::InvalidInput,
-                    format!(
-                        "`{own}` has no connection that could be handed down to `{theirs}` of `{}`",
-                        spec.flow
-                    ),
-                )
-                .with_code("nothing_to_hand_down")),
-            }
+    /// A slot as it is handed down under another name, if it is bound.
+    pub fn hand(&self, slot: usize, name: &SlotName) -> Option<Handed> {
+        let SlotState::Bound(bound) = &self.slots[slot] else {
+            return None;
         };
-        spec.connections.iter().map(bound).collect()
+        let created = self.created.as_deref()?;
+        // What was handed down to this run itself, and not lost since, goes on as it came.
+        let own = &self.plan.slots[slot].name;
+        let came = created
+            .bound
+            .iter()
+            .find(|came| came.slot == *own && came.bound == *bound);
+        Some(Handed {
+            slot: name.clone(),
+            bound: bound.clone(),
+            person: match (came, bound.kind) {
+                (Some(came), _) => came.person.clone(),
+                (None, ConnectionKind::Personal) => self.slot_person(slot),
+                (None, ConnectionKind::Shared) => None,
+            },
+            run: came.map_or_else(|| created.run.clone(), |came| came.run.clone()),
+        })
     }
 
     /// The slots that a part of this run's loop works with: all that are bound.
-    pub fn bound_slots(&self) -> Vec<(SlotName, Bound)> {
-        let slots = self.plan.slots.iter().zip(&self.slots);
+    pub fn hand_all(&self) -> Vec<Handed> {
+        let slots = self.plan.slots.iter().enumerate();
         slots
-            .filter_map(|(planned, slot)| match slot {
-                SlotState::Bound(bound) => Some((planned.name.clone(), bound.clone())),
-                _ => None,
-            })
+            .filter_map(|(slot, planned)| self.hand(slot, &planned.name))
             .collect()
     }
 

@@ -7,7 +7,7 @@ use crate::flow::SlotKind;
 use crate::ids::UserId;
 use crate::run::apply::misfit;
 use crate::run::frame::Instance;
-use crate::run::parts::Answer;
+use crate::run::parts::{Answer, Handed};
 use crate::run::refused::Refused;
 use crate::run::state::Run;
 use crate::schema::Schema;
@@ -68,6 +68,12 @@ impl Run {
     /// Whose account a slot is: the invoker's, or that of whoever decided the approval that it names; nobody's as long as nobody has, and in a
     /// run that acts for nobody. With their login.
     pub fn slot_person(&self, slot: usize) -> Option<(UserId, String)> {
+        let name = &self.plan.slots[slot].name;
+        let handed = self.created.as_ref()?.bound.iter();
+        let theirs = |handed: &Handed| handed.person.clone().filter(|_| handed.slot == *name);
+        if let Some(person) = handed.filter_map(theirs).next() {
+            return Some(person);
+        }
         match self.plan.slots[slot].of {
             Some(step) => {
                 let decider = self.progress.holds.decider(step)?;

@@ -75,7 +75,7 @@ pub struct Created {
     pub part: Option<Box<Part>>,
     /// Slots that its parent hands down, with their connections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bound: Vec<(SlotName, Bound)>,
+    pub bound: Vec<Handed>,
     /// The run that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<RunId>,
@@ -198,6 +198,20 @@ pub struct Bound {
     pub rule: Rule,
     /// The external account's name.
     pub account: String,
+}
+
+/// A slot that a run hands down to one it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// The slot, as the run that is begun names it.
+    pub slot: SlotName,
+    /// Its connection.
+    pub bound: Bound,
+    /// Whose account it is, with their login; none if it is nobody's in particular.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<(UserId, String)>,
+    /// The run that the account was given to: what is kept for that run only is good here too.
+    pub run: RunId,
 }
 
 /// As which external account a step was done, and what it touched.

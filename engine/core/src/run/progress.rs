@@ -394,7 +394,7 @@ impl Run {
     }
 
     /// Whether nothing new starts at all.
-    pub(super) fn is_closing(&self, now: Time) -> bool {
+    pub fn is_closing(&self, now: Time) -> bool {
         matches!(self.phase, Phase::Cancelling { .. }) || self.has_timed_out(now)
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use actas_connections::Use;
 use actas_core::app::{Effect, Manifest, Progress};
 use actas_core::flow::plan::ModuleWork;
-use actas_core::run::{ActedAs, Bound, Event, IllegalEvent, SlotState, StartStep, callbacks};
+use actas_core::run::{
+    ActedAs, Bound, ConnectionKind, Event, IllegalEvent, SlotState, StartStep, callbacks,
+};
 use actas_core::{ErrorKind, Secret, StepError, Time};
 use actas_store::system;
 use serde_json::Value;
@@ -92,7 +94,7 @@ impl Drive {
         let through = plan.slot.and_then(|slot| match &self.run.slots[slot] {
             SlotState::Bound(bound) => Some((
                 bound.clone(),
-                self.permit_to_use(bound, work.manifest.clone()),
+                self.permit_to_use(slot, bound, work.manifest.clone()),
             )),
             _ => None,
         });
@@ -136,14 +138,25 @@ impl Drive {
             .collect()
     }
 
-    pub(super) fn permit_to_use(&self, bound: &Bound, manifest: Arc<Manifest>) -> Use {
+    /// What proves at the point of use whose account it is, and to which run it was given.
+    fn permit_to_use(&self, slot: usize, bound: &Bound, manifest: Arc<Manifest>) -> Use {
+        let created = self.created();
+        let name = &self.version.plan.slots[slot].name;
+        let handed = created
+            .bound
+            .iter()
+            .find(|handed| handed.slot == *name && handed.bound == *bound);
+        let person = match bound.kind {
+            ConnectionKind::Personal => self.run.slot_person(slot).map(|(person, _)| person),
+            ConnectionKind::Shared => created.invoker.as_ref().map(|i| i.id.clone()),
+        };
         Use {
             workspace: self.workspace.clone(),
             connection: bound.connection.clone(),
-            person: self.created().invoker.as_ref().map(|i| i.id.clone()),
+            person,
             rule: bound.rule,
             manifest,
-            run: self.id.clone(),
+            run: handed.map_or_else(|| self.id.clone(), |handed| handed.run.clone()),
         }
     }
 

@@ -1,7 +1,11 @@
 //! What comes to a held run from outside: rows of its inbox that become events, each row taken in the commit of its events.
 
+use std::sync::Arc;
+
 use actas_connections::Resolution;
-use actas_core::run::{AskReason, Event, SlotState};
+use actas_core::Time;
+use actas_core::ids::{RequestId, StepPath};
+use actas_core::run::{Answer, AskReason, Decider, Event, Person, SlotState};
 use actas_store::{Commit, InboxMessage, InboxRow, Op, system};
 
 use super::{Drive, Stop};
@@ -28,8 +32,8 @@ impl Drive {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
                     if let Some(number) =
                         number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
-                        && let Some(ask) = self.slot_ask(number)
-                        && let Some(Resolution::Bound(bound)) = self.look_up(&ask).await
+                        && let Some(asking) = self.asking(number).await
+                        && let Some(Resolution::Bound(bound)) = self.look_up(&asking).await
                     {
                         self.ops.push(Op::CloseSignIns {
                             workspace: self.workspace.clone(),
@@ -49,12 +53,52 @@ impl Drive {
                     }
                 }
                 InboxMessage::Cancel { by } => self.take(Event::CancelAsked { by, at })?,
-                // No step of this run waits for any of them.
-                InboxMessage::Decided { .. }
-                | InboxMessage::Answered { .. }
-                | InboxMessage::CalledBack { .. }
-                | InboxMessage::ChildEnded { .. }
-                | InboxMessage::ChildPaused { .. } => {}
+                InboxMessage::Decided {
+                    step,
+                    request,
+                    decision,
+                } => match serde_json::from_value(decision) {
+                    Ok(decision) => self.hears(Event::ApprovalDecided {
+                        step,
+                        request,
+                        decision,
+                        at,
+                    }),
+                    Err(why) => self.not_understood(&step, &why),
+                },
+                InboxMessage::Answered {
+                    step,
+                    request,
+                    answer,
+                    by,
+                } => match serde_json::from_value(answer) {
+                    Ok(answer) => self.answered(step, &request, answer, by, at),
+                    Err(why) => self.not_understood(&step, &why),
+                },
+                InboxMessage::CalledBack { step, payload } => {
+                    self.hears(Event::CallbackCame {
+                        step,
+                        payload: Arc::new(payload),
+                        at,
+                    });
+                }
+                InboxMessage::ChildEnded { step, child } => {
+                    self.news = at;
+                    self.child_ended(&step, &child).await?;
+                }
+                InboxMessage::ChildPaused {
+                    step,
+                    child,
+                    paused,
+                } => {
+                    self.news = at;
+                    self.hears(Event::ChildPaused {
+                        step,
+                        child,
+                        paused: !paused.is_null(),
+                        at,
+                    });
+                }
             }
             self.ops.push(Op::TakeInbox {
                 workspace: self.workspace.clone(),
@@ -62,6 +106,35 @@ impl Drive {
             });
         }
         Ok(())
+    }
+
+    /// An answer to the question that is open now; to another one it says nothing.
+    fn answered(
+        &mut self,
+        step: StepPath,
+        request: &RequestId,
+        answer: Answer,
+        by: Person,
+        at: Time,
+    ) {
+        if let Err(refused) = self.run.takes_answer(&step, Some(request), &answer, at) {
+            tracing::info!(run = %self.id, %step, "an answer is dropped: {refused}");
+            return;
+        }
+        self.hears(Event::Decided {
+            step,
+            answer,
+            by: Some(Decider {
+                id: by.id,
+                login: by.login,
+                name: by.name,
+            }),
+            at,
+        });
+    }
+
+    fn not_understood(&self, step: &StepPath, why: &serde_json::Error) {
+        tracing::error!(run = %self.id, %step, "what came for the step cannot be read and is dropped: {why}");
     }
 
     /// What came too late to matter would lie in the way of those who look for messages, for ever.

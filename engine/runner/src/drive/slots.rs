@@ -4,34 +4,47 @@ use std::time::Duration;
 
 use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface};
 use actas_core::flow::SlotKind;
-use actas_core::ids::{InboxId, SignInId};
-use actas_core::run::Event;
+use actas_core::flow::plan::{HoldKind, PlanStep, Work};
+use actas_core::ids::{
+    AppName, ClientId, ConnectionId, FlowName, InboxId, SignInId, SlotName, WorkspaceId,
+};
+use actas_core::run::{Event, hold};
 use actas_core::{ErrorKind, StepError};
 use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde_json::Value;
 
 use super::{Drive, Stop};
-use crate::trigger::nobody;
+use crate::callee::latest;
+use crate::plans::Version;
+use crate::runner::Inner;
+
+/// What the connections are asked for a slot.
+pub(super) enum Asking {
+    /// A shared connection: nobody's in particular.
+    Shared(ConnectionId, AppName),
+    /// A person's own.
+    Theirs(Box<SlotAsk>),
+}
 
 impl Drive {
     /// Looks a slot's connection up: binds it, or asks its person.
     pub(super) async fn resolve(&mut self, slot: usize) -> Result<(), Stop> {
         let at = system::now();
-        let plan = &self.version.plan.slots[slot];
-        let name = plan.name.clone();
-        let ask = self.slot_ask(slot);
-        let found = match &ask {
-            Some(ask) => self.look_up(ask).await,
+        let name = self.version.plan.slots[slot].name.clone();
+        let asking = self.asking(slot).await;
+        let found = match &asking {
+            Some(asking) => self.look_up(asking).await,
             None => None,
         };
-        let event = match (found, ask) {
+        let event = match (found, asking) {
             (Some(Resolution::Bound(bound)), _) => Event::SlotBound {
                 slot: name,
                 bound,
                 at,
             },
-            (Some(Resolution::Ask { reason, connection }), Some(ask))
-                if matches!(plan.slot.kind, SlotKind::Dynamic(_)) =>
-            {
+            (Some(Resolution::Ask { reason, connection }), Some(Asking::Theirs(ask))) => {
                 let id = SignInId::from_bits(system::new_bits());
                 let until = at.after(self.version.plan.flow.limits.pause());
                 let row = self.inner.hands.connections.sign_in_row(
@@ -57,14 +70,14 @@ impl Drive {
                 }
             }
             // Nobody who runs a flow can sign a shared connection in, and what was deleted cannot be given: what needs the slot fails.
-            (found, _) => {
-                let why = match found {
-                    Some(_) => format!("the account of connection `{name}` has to sign in again"),
-                    None => format!("connection `{name}` is not there any more"),
+            (found, asking) => {
+                let error = match (found, asking) {
+                    (Some(_), _) => gone(format!(
+                        "the account of connection `{name}` has to sign in again"
+                    )),
+                    (None, None) if self.run.slot_person(slot).is_none() => nobody(&name),
+                    (None, _) => gone(format!("connection `{name}` is not there any more")),
                 };
-                let error = StepError::new(ErrorKind::SignInNeeded, why).with_help(
-                    "ask whoever looks after the shared connection, then run the flow again",
-                );
                 for event in self.run.slot_failed(slot, &error, at) {
                     self.take(event)?;
                 }
@@ -75,10 +88,19 @@ impl Drive {
     }
 
     /// Whether there is a connection, however long the store takes to say; none if there can be none any more.
-    pub(super) async fn look_up(&self, ask: &SlotAsk) -> Option<Resolution> {
+    pub(super) async fn look_up(&self, asking: &Asking) -> Option<Resolution> {
+        let connections = &self.inner.hands.connections;
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.inner.hands.connections.resolve(ask).await {
+            let found = match asking {
+                Asking::Shared(connection, app) => {
+                    connections
+                        .resolve_shared(&self.workspace, connection, app)
+                        .await
+                }
+                Asking::Theirs(ask) => connections.resolve(ask).await,
+            };
+            match found {
                 Ok(resolution) => return Some(resolution),
                 Err(error @ (ConnectionsError::Read(_) | ConnectionsError::Commit(_))) => {
                     tracing::warn!(run = %self.id, "connection cannot be looked up, trying again: {error}");
@@ -86,32 +108,38 @@ impl Drive {
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
                 Err(error) => {
-                    tracing::warn!(run = %self.id, slot = %ask.slot, "connection is not to be had: {error}");
+                    tracing::warn!(run = %self.id, "connection is not to be had: {error}");
                     return None;
                 }
             }
         }
     }
 
-    /// The question to the connections; none if the version has no binding for the slot.
-    pub(super) fn slot_ask(&self, slot: usize) -> Option<SlotAsk> {
+    /// The question to the connections; none if the version has no binding for the slot, or its account is that of nobody.
+    pub(super) async fn asking(&self, slot: usize) -> Option<Asking> {
         let plan = &self.version.plan.slots[slot];
         let created = self.created();
-        let (person, login) = match (&created.invoker, &plan.slot.kind) {
-            (Some(invoker), _) => (invoker.id.clone(), invoker.login.clone()),
-            // A shared connection acts as its own account, whoever started the run.
-            (None, SlotKind::Connection(_)) => (nobody(), String::new()),
-            (None, SlotKind::Dynamic(_)) => return None,
-        };
         let binding = self.version.bindings.slots.get(&plan.name)?.clone();
         let (dynamic, client) = match (&plan.slot.kind, &binding) {
-            (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. }) => {
-                (Some(dynamic.clone()), client.clone())
+            (SlotKind::Dynamic(dynamic), Binding::Dynamic { client, .. })
+                if dynamic.switched_off().is_none() =>
+            {
+                (dynamic.clone(), client.clone())
             }
-            (SlotKind::Connection(_), Binding::Shared { client, .. }) => (None, client.clone()),
+            (SlotKind::Dynamic(dynamic), _) if dynamic.switched_off().is_none() => return None,
+            (_, Binding::Shared { connection, .. }) => {
+                return Some(Asking::Shared(
+                    connection.clone(),
+                    plan.manifest.app.clone(),
+                ));
+            }
             _ => return None,
         };
-        Some(SlotAsk {
+        // A run that a clock or another system started acts for nobody.
+        created.invoker.as_ref()?;
+        let (person, login) = self.run.slot_person(slot)?;
+        let surface = reach(&self.inner, &self.workspace, &self.version, slot, client, 0).await;
+        Some(Asking::Theirs(Box::new(SlotAsk {
             workspace: self.workspace.clone(),
             run: self.id.clone(),
             flow: created.flow.clone(),
@@ -120,25 +148,25 @@ impl Drive {
             slot: plan.name.clone(),
             person,
             login,
-            surface: Surface::of(&self.version.plan, slot, client),
+            surface,
             binding,
             manifest: plan.manifest.clone(),
-            dynamic,
-        })
+            dynamic: Some(dynamic),
+        })))
     }
 
     /// After a pause is durable its connections are looked up once more, in a later transaction: a sign-in that came in between is not lost.
     pub(super) async fn look_again(&mut self) {
         for slot in std::mem::take(&mut self.asked) {
-            let Some(ask) = self.slot_ask(slot) else {
+            let Some(asking) = self.asking(slot).await else {
                 continue;
             };
-            if let Some(Resolution::Bound(_)) = self.look_up(&ask).await {
+            if let Some(Resolution::Bound(_)) = self.look_up(&asking).await {
                 let inbox = InboxRow {
                     id: InboxId::from_bits(system::new_bits()),
                     run: self.id.clone(),
                     message: InboxMessage::SignedIn {
-                        slot: ask.slot.clone(),
+                        slot: self.version.plan.slots[slot].name.clone(),
                     },
                     at: system::now(),
                 };
@@ -158,4 +186,79 @@ impl Drive {
             }
         }
     }
+}
+
+fn gone(why: String) -> StepError {
+    StepError::new(ErrorKind::SignInNeeded, why)
+        .with_help("ask whoever looks after the shared connection, then run the flow again")
+}
+
+fn nobody(slot: &SlotName) -> StepError {
+    StepError::new(
+        ErrorKind::SignInNeeded,
+        format!("slot `{slot}` is somebody's own account, and nobody runs this"),
+    )
+    .with_code("no_invoker")
+    .with_help("flows with dynamic connections are started by people")
+}
+
+/// How far a version reaches through one of its slots, with what it hands the slot down to: as things are now, because the flows it runs are
+/// found when they are run.
+fn reach<'a>(
+    inner: &'a Inner,
+    workspace: &'a WorkspaceId,
+    version: &'a Version,
+    slot: usize,
+    client: ClientId,
+    depth: u32,
+) -> BoxFuture<'a, Surface> {
+    async move {
+        let plan = &version.plan;
+        let mut surface = Surface::of(plan, slot, client.clone());
+        let own = &plan.slots[slot];
+        for &step in &own.used_by {
+            for (flow, theirs) in hands_down(&plan.steps[step], &own.name) {
+                if depth >= hold::DEEPEST {
+                    continue;
+                }
+                // A flow that is not to be had is not run either.
+                let Ok(version) = latest(inner, workspace, &flow).await else {
+                    continue;
+                };
+                let Some(slot) = version.plan.slot(&theirs) else {
+                    continue;
+                };
+                let more = reach(inner, workspace, &version, slot, client.clone(), depth + 1).await;
+                surface.scopes.extend(more.scopes);
+                surface.modules.extend(more.modules);
+                surface.hosts.extend(more.hosts);
+            }
+        }
+        surface
+    }
+    .boxed()
+}
+
+/// The flow that a step hands one of its slots to, with that flow's name for it.
+fn hands_down(step: &PlanStep, slot: &SlotName) -> Vec<(FlowName, SlotName)> {
+    let is_call = matches!(
+        step.work,
+        Work::Hold {
+            kind: HoldKind::RunFlow,
+            ..
+        }
+    );
+    let with = &step.step.with;
+    let flow = with.get("flow").and_then(Value::as_str);
+    let (Some(flow), Some(Value::Object(map)), true) = (
+        flow.and_then(|name| name.parse::<FlowName>().ok()),
+        with.get("connections"),
+        is_call,
+    ) else {
+        return Vec::new();
+    };
+    map.iter()
+        .filter(|(_, own)| own.as_str() == Some(slot.as_str()))
+        .filter_map(|(theirs, _)| Some((flow.clone(), theirs.parse().ok()?)))
+        .collect()
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::Time;
+use actas_core::audit::Draft;
+use actas_core::run::{Event, Rule};
 use actas_store::{Commit, CommitError, Op, RunRow, system};
 
 use super::{Drive, Progressed, Stop};
-use crate::record::{audit_of, journal_row};
+use crate::record::{Origin, audit_of, journal_row};
 
 impl Drive {
     /// Makes durable what is pending: journal row, run row, audit records and whatever goes with them, in one commit.
@@ -15,8 +17,9 @@ impl Drive {
         let now = system::now();
         let ended = self.run.ended_at();
         let release = release || ended.is_some();
+        self.tell_parent(now);
         let mut ops = std::mem::take(&mut self.ops);
-        let mut audit = Vec::new();
+        let mut audit = std::mem::take(&mut self.audit);
         if self.pending.is_empty() {
             if release {
                 ops.push(Op::Release {
@@ -28,11 +31,11 @@ impl Drive {
         } else {
             let events = std::mem::take(&mut self.pending);
             let origin = self.birth.as_ref().map(|birth| &birth.origin);
-            audit.extend(
-                events
-                    .iter()
-                    .filter_map(|event| audit_of(&self.workspace, self.created(), origin, event)),
-            );
+            let records: Vec<Draft> = events
+                .iter()
+                .filter_map(|event| self.audit_of(origin, event))
+                .collect();
+            audit.extend(records);
             let journal = journal_row(&self.id, self.seq + 1, events, now);
             let state = self.run.state_name(now).to_owned();
             let due_at = if ended.is_some() {
@@ -63,8 +66,28 @@ impl Drive {
             return Ok(());
         }
         self.commit(Commit { ops, audit }).await?;
+        self.launch();
         self.tell();
         Ok(())
+    }
+
+    /// The record of an event. What was done through the account of whoever decided an approval was done for them.
+    fn audit_of(&self, origin: Option<&Origin>, event: &Event) -> Option<Draft> {
+        let mut draft = audit_of(&self.workspace, self.created(), origin, event)?;
+        let step = match event {
+            Event::StepSucceeded { step, .. } | Event::StepFailed { step, .. } => step,
+            _ => return Some(draft),
+        };
+        let used = self
+            .run
+            .instance(step)
+            .and_then(|at| self.version.plan.steps[at.step].slot);
+        if draft.rule == Some(Rule::Approver)
+            && let Some(person) = used.and_then(|slot| self.run.slot_person(slot))
+        {
+            draft.person = Some(person);
+        }
+        Some(draft)
     }
 
     pub(super) fn row(

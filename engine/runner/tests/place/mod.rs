@@ -13,12 +13,13 @@ use actas_core::StepError;
 use actas_core::app::{self as manifests, Apps, Manifest, Native, NativeStep, Natives};
 use actas_core::audit::Actor;
 use actas_core::flow::{Entry, Flow, canonical, parse};
-use actas_core::ids::{FlowId, FlowName, RunId, UserId, VersionId, WorkerId, WorkspaceId};
+use actas_core::ids::{FlowId, InboxId, RunId, StepPath, UserId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{LEVEL, Person, Run};
 use actas_egress::{Egress, EgressConfig};
 use actas_runner::{NewRun, Runner, RunnerConfig};
 use actas_store::{
-    Commit, FlowRow, ManifestRow, Op, Store, StoreConfig, UserRow, VersionRow, system,
+    Commit, FlowRow, InboxMessage, InboxRow, ManifestRow, Op, RequestKind, Store, StoreConfig,
+    UserRow, VersionRow, system,
 };
 use actas_test_support::postgres;
 use serde_json::{Value, json};
@@ -50,7 +51,6 @@ pub struct Place {
     pub database: Option<String>,
     pub store: Store,
     pub runner: Runner,
-    pub connections: Connections,
     pub app: FakeApp,
     pub apps: Apps,
     pub workspace: WorkspaceId,
@@ -58,15 +58,6 @@ pub struct Place {
 }
 
 impl Place {
-    /// On SQLite, and on PostgreSQL where it is installed.
-    pub async fn everywhere() -> Vec<Self> {
-        let mut all = vec![Self::on(None, Duration::from_secs(30)).await];
-        if let Some(url) = postgres::database() {
-            all.push(Self::on(Some(url), Duration::from_secs(30)).await);
-        }
-        all
-    }
-
     /// On a database; none is SQLite.
     pub async fn on(url: Option<String>, lease: Duration) -> Self {
         // The second test of this process finds it installed.
@@ -111,7 +102,7 @@ impl Place {
             lease,
             woken_at_once: 100,
         };
-        let runner = Runner::start(store.clone(), connections.clone(), egress, natives, config);
+        let runner = Runner::start(store.clone(), connections, egress, natives, config);
         let workspace = WorkspaceId::from_bits(system::new_bits());
         let now = system::now();
         let mut ops = vec![Op::AddWorkspace {
@@ -154,7 +145,6 @@ impl Place {
             database: url,
             store,
             runner,
-            connections,
             app,
             apps,
             workspace,
@@ -231,8 +221,8 @@ impl Place {
         }
     }
 
-    /// Starts a run for Ana.
-    pub async fn start(&self, version: &VersionId, inputs: Value) -> RunId {
+    /// Starts a run for Ana; none if it could not be recorded.
+    pub async fn start(&self, version: &VersionId, inputs: Value) -> Option<RunId> {
         let new = NewRun {
             workspace: self.workspace.clone(),
             version: version.clone(),
@@ -245,8 +235,81 @@ impl Place {
             agent: None,
         };
         let run = self.runner.create(new).await.unwrap().run;
-        self.runner.durable(&run).await.unwrap();
-        run
+        self.runner.durable(&run).await.ok().map(|()| run)
+    }
+
+    /// Does what people and other systems do: approves and answers what is asked, and calls back at the addresses that the app was given.
+    pub async fn be_outside(&self) {
+        let reader = self.store.reader(&self.workspace);
+        let now = system::now();
+        for request in reader.open_requests(100, None).await.unwrap().items {
+            let by = self.person("ben");
+            let message = match request.kind {
+                RequestKind::Approval => InboxMessage::Decided {
+                    step: request.step.clone(),
+                    request: request.id.clone(),
+                    decision: json!({
+                        "approved": true,
+                        "by": {"id": by.id, "login": by.login, "name": by.name},
+                        "form": {},
+                    }),
+                },
+                RequestKind::Decision => InboxMessage::Answered {
+                    step: request.step.clone(),
+                    request: request.id.clone(),
+                    answer: json!({"answer": "happened", "output": {"did": "hit", "word": "told"}}),
+                    by: by.clone(),
+                },
+            };
+            let ops = vec![
+                Op::DecideRequest {
+                    workspace: self.workspace.clone(),
+                    request: request.id,
+                    by: by.id,
+                    now,
+                },
+                self.message(&request.run, message),
+            ];
+            let audit = Vec::new();
+            // Refused: the run has closed it meanwhile.
+            let _ = self.store.commit(Commit { ops, audit }).await;
+        }
+        for call in self.app.calls() {
+            let Some(address) = call.body["call_back"].as_str() else {
+                continue;
+            };
+            let path = address.split("/hooks/callback/").nth(1).unwrap();
+            let path = path.split('?').next().unwrap();
+            let (run, step) = path.split_once('/').unwrap();
+            let (run, step) = (run.parse().unwrap(), StepPath::from_address(step).unwrap());
+            let message = InboxMessage::CalledBack {
+                step: step.clone(),
+                payload: json!({"answer": 42}),
+            };
+            let ops = vec![
+                Op::UseCallback {
+                    workspace: self.workspace.clone(),
+                    run: RunId::clone(&run),
+                    step,
+                },
+                self.message(&run, message),
+            ];
+            let audit = Vec::new();
+            // Refused: it was called back before.
+            let _ = self.store.commit(Commit { ops, audit }).await;
+        }
+    }
+
+    fn message(&self, run: &RunId, message: InboxMessage) -> Op {
+        Op::PutInbox {
+            workspace: self.workspace.clone(),
+            inbox: InboxRow {
+                id: InboxId::from_bits(system::new_bits()),
+                run: run.clone(),
+                message,
+                at: system::now(),
+            },
+        }
     }
 
     /// The run as its journal has it.

@@ -83,6 +83,24 @@ impl Reader {
         .await
     }
 
+    /// The last row of a run's journal: how it ended, if it has.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn journal_end(&self, id: &RunId) -> Read<Option<JournalRow>> {
+        model!(self, |t, ws| all(&t.journal, ws, |row| row.run == *id)
+            .into_iter()
+            .max_by_key(|row| row.seq));
+        self.one(
+            select!(
+                journal_columns,
+                "j.run_id = $1 AND j.workspace_id = $2 ORDER BY j.seq DESC LIMIT 1"
+            ),
+            params![id, &self.workspace],
+        )
+        .await
+    }
+
     /// The runs that a run made, oldest first.
     ///
     /// # Errors

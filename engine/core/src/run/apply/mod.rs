@@ -12,7 +12,7 @@ use crate::ids::{SlotName, StepPath};
 use crate::run::event::{Event, LEVEL};
 use crate::run::frame::Instance;
 use crate::run::parts::{Created, Ending};
-use crate::run::state::{Phase, Run};
+use crate::run::state::{Phase, Run, SlotState};
 
 /// An event that the state it meets does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +111,11 @@ impl Run {
         }
         self.begin_progress(created);
         self.created = Some(Box::new(created.clone()));
+        for handed in &created.bound {
+            if let Some(slot) = self.plan.slot(&handed.slot) {
+                self.set_slot(slot, SlotState::Bound(handed.bound.clone()));
+            }
+        }
         Ok(())
     }
 
