@@ -1,17 +1,18 @@
 //! Evaluation of a compiled expression: a walk over its tree that borrows from the scope and pays for what it does.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::ErrorKind;
 use crate::diagnostic::nearest;
 use crate::error::StepError;
-use crate::expr::budget::{MAP, MAX_BYTES, MAX_FUEL, VALUE};
+use crate::expr::budget::{MAP, VALUE};
 use crate::expr::pattern::Pattern;
 use crate::expr::syntax::{Args, Expression, Kind, Node};
 use crate::expr::value::{Num, Val, kind};
-use crate::expr::{Part, Piece, Scope};
+use crate::expr::{Part, Piece, Scope, Spent};
 
 /// Boxed, because a good outcome should not pay for the size of a bad one.
 pub(super) type Out<T> = Result<T, Box<StepError>>;
@@ -50,12 +51,12 @@ pub(super) fn fail(message: impl Into<String>) -> Box<StepError> {
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(scope: &'a Scope) -> Self {
+    pub fn new(scope: &'a Scope, most: Spent) -> Self {
         Self {
             scope,
             source: "",
-            fuel: MAX_FUEL,
-            bytes: MAX_BYTES,
+            fuel: most.fuel,
+            bytes: most.bytes,
             patterns: Vec::new(),
         }
     }
@@ -162,6 +163,22 @@ impl<'a> Machine<'a> {
                 Ok(Value::Object(fields))
             }
         }
+    }
+
+    /// The value of an expression; a whole root or output is shared with the scope.
+    pub fn whole(&mut self, expression: &'a Expression) -> Out<Arc<Value>> {
+        let val = self.expression(expression)?;
+        if let Val::Ref(value) = &val {
+            let roots = self.scope.roots.iter().map(|(_, value)| value);
+            let steps = self.scope.steps.iter().map(|(_, value)| value);
+            if let Some(shared) = roots
+                .chain(steps)
+                .find(|shared| std::ptr::eq(&***shared, *value))
+            {
+                return Ok(Arc::clone(shared));
+            }
+        }
+        self.own(val).map(Arc::new)
     }
 
     pub fn condition(&mut self, expression: &'a Expression) -> Out<bool> {

@@ -113,6 +113,25 @@ enum Piece {
     Expression(Expression),
 }
 
+/// What an evaluation spends, or may spend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// About as many elementary steps.
+    pub fuel: u64,
+    /// What was made, intermediate values included.
+    pub bytes: u64,
+}
+
+impl Spent {
+    /// What every evaluation may spend.
+    pub const fn most() -> Self {
+        Self {
+            fuel: MAX_FUEL,
+            bytes: MAX_BYTES,
+        }
+    }
+}
+
 /// One expression that must give a boolean.
 #[derive(Debug, Clone)]
 pub struct Condition {
@@ -206,10 +225,39 @@ impl Template {
     /// # Errors
     /// `invalid_input` naming the path that is missing, or the budget that ran out.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, StepError> {
-        let mut machine = Machine::new(scope);
-        let value = machine.template(&self.parts).map_err(|fail| *fail)?;
+        self.evaluate_within(scope, Spent::most()).0
+    }
+
+    /// Its value in a scope, for those who only look at it: a whole root or output stays shared, nothing of it is copied.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_shared(&self, scope: &Scope) -> Result<Arc<Value>, StepError> {
+        let Part::Native(expression) = &self.parts else {
+            return self.evaluate(scope).map(Arc::new);
+        };
+        let mut machine = Machine::new(scope, Spent::most());
+        let value = machine.whole(expression).map_err(|fail| *fail)?;
         budget::check_depth(&value).map_err(|fail| *fail)?;
         Ok(value)
+    }
+
+    /// Its value in a scope for at most so much fuel and so many bytes, and what was spent on it.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_within(&self, scope: &Scope, most: Spent) -> (Result<Value, StepError>, Spent) {
+        let mut machine = Machine::new(scope, most);
+        let value = machine.template(&self.parts);
+        let value = value.and_then(|value| {
+            budget::check_depth(&value)?;
+            Ok(value)
+        });
+        let spent = Spent {
+            fuel: most.fuel - machine.fuel,
+            bytes: most.bytes - machine.bytes,
+        };
+        (value.map_err(|fail| *fail), spent)
     }
 }
 
@@ -241,7 +289,7 @@ impl Condition {
     /// # Errors
     /// `invalid_input` if the value is not a boolean or something named is missing.
     pub fn evaluate(&self, scope: &Scope) -> Result<bool, StepError> {
-        Machine::new(scope)
+        Machine::new(scope, Spent::most())
             .condition(&self.expression)
             .map_err(|fail| *fail)
     }

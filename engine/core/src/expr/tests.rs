@@ -11,7 +11,10 @@ use serde_json::json;
 
 use super::*;
 
+mod data;
 mod dates;
+mod generator;
+mod hostile;
 mod manual;
 mod patterns;
 

@@ -47,8 +47,9 @@ fn round<'a>(_: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val
             Some("ceil") => f64::ceil,
             Some("floor") => f64::floor,
             Some("trunc") => f64::trunc,
-            Some(other) => {
-                return Err(check_method(other).map_or_else(fail, |()| fail("unknown method")));
+            Some(_) => {
+                let methods = METHODS.join(", ");
+                return Err(fail(format!("`round` knows the methods {methods} only")));
             }
         };
     let number = number(&val, "round")?;

@@ -76,7 +76,7 @@ proptest! {
         let ours = Pattern::compile(&pattern).unwrap();
         let theirs = regex::Regex::new(&pattern).unwrap();
         let scope = Scope::default();
-        let mut machine = Machine::new(&scope);
+        let mut machine = Machine::new(&scope, Spent::most());
         let mut found = Vec::new();
         machine
             .find_all(&ours, &text, usize::MAX, |_, at| {

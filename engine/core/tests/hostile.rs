@@ -1,0 +1,48 @@
+//! What hostile expressions take of the machine, in a process of their own: the memory at its highest, whole budgets.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use actas_core::expr::{Scope, Spent, Template};
+use serde_json::Value;
+
+#[path = "../src/expr/tests/generator.rs"]
+mod generator;
+
+use generator::{Dice, expression, inputs};
+
+/// What one evaluation may take besides its data, in MB: its bytes, times what a map takes more than it counts for, and what its steps
+/// hold of borrowed items.
+const MOST: u64 = 200;
+
+/// A number of kB from what the kernel says of this process.
+fn kilobytes(of: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(of)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_hostile_expression_takes_more_memory_than_its_budget_stands_for() {
+    let scope = Scope {
+        roots: vec![("inputs", Arc::new(inputs(2000)))],
+        ..Scope::default()
+    };
+    let before = kilobytes("VmRSS");
+    let mut bounded = 0;
+    let texts = (1..).flat_map(|seed| expression(&mut Dice::new(seed)).pop());
+    for text in texts.take(600) {
+        let Ok(template) = Template::compile(&Value::from(format!("{{{{ {text} }}}}"))) else {
+            continue;
+        };
+        let (outcome, _) = template.evaluate_within(&scope, Spent::most());
+        bounded += u32::from(
+            outcome.is_err_and(|error| error.code.as_deref() == Some("expression_budget")),
+        );
+        let taken = (kilobytes("VmHWM") - before) / 1024;
+        assert!(taken < MOST, "{taken} MB after {text}");
+    }
+    assert!(bounded > 30, "{bounded} over budget");
+    println!("{} MB", (kilobytes("VmHWM") - before) / 1024);
+}
