@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::args::{FlowsCommand, PublishArgs};
 use crate::client::{Body, Client, part};
 use crate::commands::local::read;
+use crate::commands::triggers;
 use crate::exit::{Done, Failed};
 use crate::output::{Output, cell, clean, colour, items, moment, table, texts};
 use crate::session::Session;
@@ -157,6 +158,9 @@ pub fn shown(published: &Value, dry_run: bool) -> String {
     for line in difference(published.get("difference").unwrap_or(&Value::Null)) {
         let _ = writeln!(text, "  changed: {line}");
     }
+    text.push_str(&triggers::lines(
+        published.get("trigger").unwrap_or(&Value::Null),
+    ));
     for widened in items(published, "widens") {
         let _ = writeln!(
             text,
@@ -315,6 +319,7 @@ fn show(one: &Value) -> String {
     if one.get("stopped").is_some_and(Value::is_string) {
         let _ = writeln!(text, "  stopped: {}", cell(one, "stopped"));
     }
+    text.push_str(&triggers::lines(one.get("trigger").unwrap_or(&Value::Null)));
     for (name, input) in one
         .get("inputs")
         .and_then(Value::as_object)

@@ -9,3 +9,4 @@ pub mod people;
 pub mod run;
 pub mod runs;
 pub mod serve;
+pub mod triggers;
