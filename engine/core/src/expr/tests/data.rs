@@ -96,7 +96,7 @@ proptest! {
         };
         for wrong in [
             "{{ inputs.t | int }}", "{{ inputs.t | from_json }}", "{{ inputs.t | parse_date }}", "{{ inputs.t | to_timezone('UTC') }}",
-            "{{ 'x' is matching (inputs.t ~ '(') }}", "{{ inputs.t | parse_number }}", "{{ inputs.t | b64decode }}", "{{ inputs.t | urlsplit }}",
+            "{{ 'x' is matching ('(' ~ inputs.t) }}", "{{ inputs.t | parse_number }}", "{{ inputs.t | b64decode }}", "{{ inputs.t | urlsplit }}",
             "{{ inputs.t + 1 }}", "{{ inputs.t | sum }}", "{{ '2026-01-01' | format_date('%Q' ~ inputs.t) }}", "{{ 'x' | hash(inputs.t) }}",
             "{{ '2026-01-01' | start_of(inputs.t) }}", "{{ inputs.t | bool }}", "{{ inputs.t | map(attribute='x') }}", "{{ 1.5 | round(1, inputs.t) }}",
         ] {
