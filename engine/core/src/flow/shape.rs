@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::diagnostic::{Diagnostic, Faults, did_you_mean, nearest};
+use crate::diagnostic::{Diagnostic, Faults, did_you_mean};
 use crate::yaml::{Data, Entry, Node};
 
 /// A map with known keys.
@@ -11,6 +11,10 @@ use crate::yaml::{Data, Entry, Node};
 pub(crate) struct Shape {
     /// With its article: `a step`.
     pub what: &'static str,
+    /// Its name among the definitions of the schema, if it stands in several places.
+    pub def: Option<&'static str>,
+    /// Keys of which at least one must be there.
+    pub any_of: &'static [&'static str],
     pub keys: &'static [Key],
 }
 
@@ -40,6 +44,9 @@ pub(crate) enum Form {
     Texts,
     /// One expression; a boolean literal counts.
     Condition,
+    /// One expression of any type; a number or boolean counts.
+    Expression,
+    Boolean,
     /// Any JSON; its texts may be expressions.
     Any,
     /// A map of any JSON.
@@ -48,12 +55,12 @@ pub(crate) enum Form {
     Input,
     /// A map with known keys; nothing written means all defaults.
     Shape(&'static Shape),
+    /// One of these words, or a map with known keys.
+    WordOr(&'static [&'static str], &'static Shape),
     /// A number, or a map with known keys.
     IntegerOr(u64, u64, &'static Shape),
     /// A map whose keys are names.
     Map(&'static NameForm, &'static Form),
-    /// Part of the language, but this version cannot run it yet.
-    Later,
 }
 
 /// A kind of name.
@@ -93,40 +100,37 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
             return;
         }
     };
-    let mut later = false;
     for entry in entries {
         match shape.keys.iter().find(|key| key.name == entry.key) {
-            Some(Key {
-                form: Form::Later, ..
-            }) => {
-                later = true;
-                faults.push(not_yet(&entry.key, entry.key_span));
-            }
             Some(key) => check_form(&key.form, &entry.value, faults),
             None => {
-                let known = shape.keys.iter().map(|key| key.name);
-                let help = nearest(&entry.key, known.clone()).map_or_else(
-                    || {
-                        did_you_mean(
-                            &entry.key,
-                            known.clone().filter(|name| !is_later(shape, name)),
-                        )
-                    },
-                    |near| Some(format!("did you mean `{near}`?")),
-                );
+                let known: Vec<&str> = shape.keys.iter().map(|key| key.name).collect();
                 faults.push(
                     Diagnostic::error(
                         "unknown_key",
                         entry.key_span,
                         format!("`{}` is not a key of {}", entry.key, shape.what),
                     )
-                    .with_help_if(help),
+                    .with_help_if(did_you_mean(&entry.key, known)),
                 );
             }
         }
     }
-    // A step that uses what comes later needs none of what is needed today.
-    for key in shape.keys.iter().filter(|key| key.required && !later) {
+    if !shape.any_of.is_empty() && !entries.iter().any(|e| shape.any_of.contains(&e.key.as_str())) {
+        let first = shape.any_of[0];
+        let others: Vec<String> = shape.any_of[1..].iter().map(|name| format!("`{name}`")).collect();
+        faults.push(
+            Diagnostic::error(
+                "missing_key",
+                node.span,
+                format!("{} needs `{first}`, or {}", shape.what, others.join(", ")),
+            )
+            .with_help_if(
+                shape.keys.iter().find(|key| key.name == first).map(|key| lowercase(key.doc)),
+            ),
+        );
+    }
+    for key in shape.keys.iter().filter(|key| key.required) {
         match entries.iter().find(|entry| entry.key == key.name) {
             Some(entry) if entry.value.data == Data::Null => {
                 faults.error(
@@ -148,22 +152,6 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
     }
 }
 
-fn is_later(shape: &Shape, name: &str) -> bool {
-    shape
-        .keys
-        .iter()
-        .any(|key| key.name == name && matches!(key.form, Form::Later))
-}
-
-/// The one sentence for what is part of the language but not of this version.
-pub(crate) fn not_yet(what: &str, span: crate::diagnostic::Span) -> Diagnostic {
-    Diagnostic::error(
-        "not_yet",
-        span,
-        format!("`{what}` is part of the language but this version cannot run it yet"),
-    )
-}
-
 fn lowercase(doc: &str) -> String {
     let mut chars = doc.trim_end_matches('.').chars();
     chars.next().map_or_else(String::new, |first| {
@@ -180,7 +168,7 @@ fn wrong(node: &Node, expected: &str, faults: &mut Faults) {
 }
 
 fn check_form(form: &Form, node: &Node, faults: &mut Faults) {
-    if node.data == Data::Null && !matches!(form, Form::Shape(_) | Form::Any | Form::Later) {
+    if node.data == Data::Null && !matches!(form, Form::Shape(_) | Form::Any) {
         // An empty value means that the key is not there; a required one is told by its map.
         return;
     }
@@ -219,7 +207,20 @@ fn check_form(form: &Form, node: &Node, faults: &mut Faults) {
                 );
             }
         }
-        Form::Any | Form::Later => {}
+        Form::Expression => {
+            if !matches!(
+                node.data,
+                Data::Bool(_) | Data::Number(_) | Data::Text(_)
+            ) {
+                wrong(node, "one expression, such as `inputs.lines`", faults);
+            }
+        }
+        Form::Boolean => drop(node.boolean(faults)),
+        Form::WordOr(words, shape) => match &node.data {
+            Data::Text(_) => word(words, node, faults),
+            _ => check(shape, node, faults),
+        },
+        Form::Any => {}
         Form::AnyMap | Form::Input => drop(node.map(faults).map(<[Entry]>::len)),
         Form::Shape(shape) => check(shape, node, faults),
         Form::IntegerOr(low, high, shape) => match &node.data {
@@ -279,15 +280,34 @@ fn name(form: &NameForm, text: &str, span: crate::diagnostic::Span, faults: &mut
     }
 }
 
-/// The JSON Schema of a map, its parts in `$defs`.
+/// The JSON Schema of a map, the parts that stand in several places in `$defs`.
 pub(crate) fn json_schema(shape: &Shape) -> Value {
+    let mut defs = Map::new();
+    let mut schema = shape_schema(shape, &mut defs);
+    if !defs.is_empty() {
+        schema["$defs"] = Value::Object(defs);
+    }
+    schema
+}
+
+/// A map, or a reference to where it is defined.
+fn named_schema(shape: &Shape, defs: &mut Map<String, Value>) -> Value {
+    let Some(name) = shape.def else {
+        return shape_schema(shape, defs);
+    };
+    if !defs.contains_key(name) {
+        // First the name, because it may stand inside itself.
+        defs.insert(name.to_owned(), Value::Null);
+        let schema = shape_schema(shape, defs);
+        defs.insert(name.to_owned(), schema);
+    }
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn shape_schema(shape: &Shape, defs: &mut Map<String, Value>) -> Value {
     let mut properties = Map::new();
-    for key in shape
-        .keys
-        .iter()
-        .filter(|key| !matches!(key.form, Form::Later))
-    {
-        let mut schema = form_schema(&key.form);
+    for key in shape.keys {
+        let mut schema = form_schema(&key.form, defs);
         schema["description"] = key.doc.into();
         properties.insert(key.name.to_owned(), schema);
     }
@@ -299,18 +319,20 @@ pub(crate) fn json_schema(shape: &Shape) -> Value {
         .collect();
     let mut schema =
         json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !shape.any_of.is_empty() {
+        let one = |name: &&str| json!({"required": [name]});
+        schema["anyOf"] = shape.any_of.iter().map(one).collect();
+    } else if required.is_empty() {
+        schema["type"] = json!(["object", "null"]);
+    }
     if !required.is_empty() {
         schema["required"] = required.into();
     }
     schema
 }
 
-fn form_schema(form: &Form) -> Value {
+fn form_schema(form: &Form, defs: &mut Map<String, Value>) -> Value {
     let named = |form: &NameForm| json!({"type": "string", "pattern": form.pattern});
-    let nothing_or = |mut schema: Value| {
-        schema["type"] = json!(["object", "null"]);
-        schema
-    };
     match form {
         Form::Text => json!({"type": "string"}),
         Form::Name(form) => named(form),
@@ -325,19 +347,23 @@ fn form_schema(form: &Form) -> Value {
             json!({"anyOf": [named(form), {"type": "array", "items": named(form)}]})
         }
         Form::Condition => json!({"type": ["string", "boolean"]}),
-        Form::Any | Form::Later => json!({}),
+        Form::Expression => json!({"type": ["string", "number", "boolean"]}),
+        Form::Boolean => json!({"type": "boolean"}),
+        Form::Any => json!({}),
         Form::AnyMap => json!({"type": "object"}),
         Form::Input => json!({"type": "object", "properties": {
             "type": {"enum": ["string", "number", "integer", "boolean", "array", "object", "null"]},
             "title": {"type": "string"}, "description": {"type": "string"}, "default": {},
             "required": {"type": ["boolean", "array"], "description": "False if a run may go without it."}}}),
-        Form::Shape(shape) if shape.keys.iter().any(|key| key.required) => json_schema(shape),
-        Form::Shape(shape) => nothing_or(json_schema(shape)),
+        Form::Shape(shape) => named_schema(shape, defs),
+        Form::WordOr(words, shape) => {
+            json!({"anyOf": [{"enum": words}, named_schema(shape, defs)]})
+        }
         Form::IntegerOr(low, high, shape) => {
-            json!({"anyOf": [{"type": "integer", "minimum": low, "maximum": high}, json_schema(shape)]})
+            json!({"anyOf": [{"type": "integer", "minimum": low, "maximum": high}, named_schema(shape, defs)]})
         }
         Form::Map(form, inner) => {
-            json!({"type": "object", "propertyNames": {"pattern": form.pattern}, "additionalProperties": form_schema(inner)})
+            json!({"type": "object", "propertyNames": {"pattern": form.pattern}, "additionalProperties": form_schema(inner, defs)})
         }
     }
 }
