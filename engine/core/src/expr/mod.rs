@@ -190,6 +190,18 @@ impl Template {
         }
     }
 
+    /// Compiles one expression of any type; braces around the whole are optional.
+    ///
+    /// # Errors
+    /// The fault, with its place in the text.
+    pub fn expression(source: &str) -> Result<Self, ExprFault> {
+        let inside = text::bare(source)?;
+        let expression = syntax::parse(&source[inside.clone()], inside.start)?;
+        Ok(Self {
+            parts: Part::Native(expression),
+        })
+    }
+
     /// Compiles what can be compiled, so that the rest can still be checked, and gives every fault.
     pub(crate) fn compile_what_is_good(source: &Value) -> (Self, Vec<(String, ExprFault)>) {
         let mut faults = Vec::new();

@@ -10,11 +10,13 @@ use serde_json::{Map, Value};
 use crate::app::Effect;
 use crate::diagnostic::Faults;
 use crate::flow::{
-    Ask, Backoff, Draft, Dynamic, Entry, Flow, Input, Keep, Limits, Millis, Retry, Slot, SlotKind,
-    Step, Trigger,
+    Ask, Backoff, Body, Concurrency, Draft, Dynamic, Flow, Input, Keep, Limits, Millis, OnError,
+    OnItemError, Retry, Slot, SlotKind, Step, WhenFull,
 };
 use crate::ids::{FlowName, SlotName, StepId};
 use crate::yaml::{Data, Node};
+
+mod trigger;
 
 /// Reads what can be read. A missing or wrong flow name becomes `flow`; its fault was told already.
 pub(super) fn draft(root: &Node) -> Draft {
@@ -28,9 +30,6 @@ pub(super) fn draft(root: &Node) -> Draft {
             connections.insert(name, slot);
         }
     }
-    let steps = entries(root.get("steps"))
-        .iter()
-        .filter_map(|entry| Some((entry.key.parse::<StepId>().ok()?, step(&entry.value)?)));
     let flow = Flow {
         language: 1,
         flow: parsed(root, "flow")
@@ -38,26 +37,25 @@ pub(super) fn draft(root: &Node) -> Draft {
             .unwrap_or_else(|| unreachable!("a good name")),
         title: text(root, "title"),
         description: text(root, "description"),
-        trigger: trigger(root.get("trigger")),
+        trigger: trigger::read(root.get("trigger")),
         inputs: entries(root.get("inputs"))
             .iter()
             .map(|entry| (entry.key.clone(), input(&entry.value)))
             .collect(),
         connections,
-        steps: steps.collect(),
-        outputs: entries(root.get("outputs"))
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.value.to_json()))
-            .collect(),
+        steps: steps(root.get("steps")),
+        outputs: outputs(root.get("outputs")).unwrap_or_default(),
         limits: Limits {
             run_ms: root.get("limits").and_then(|limits| millis(limits, "run")),
             pause_ms: root
                 .get("limits")
                 .and_then(|limits| millis(limits, "pause")),
-            items: None,
+            items: root
+                .get("limits")
+                .and_then(|limits| integer(limits, "items")),
         },
-        on_error: None,
-        concurrency: None,
+        on_error: root.get("on_error").and_then(on_error),
+        concurrency: root.get("concurrency").and_then(concurrency),
     };
     Draft { flow, build_time }
 }
@@ -87,26 +85,20 @@ fn word<T: Copy>(node: &Node, key: &str, words: &[(&str, T)]) -> Option<T> {
         .map(|(_, value)| *value)
 }
 
-fn trigger(node: Option<&Node>) -> Trigger {
-    let words = [
-        ("button", Entry::Button),
-        ("run_once", Entry::RunOnce),
-        ("api", Entry::Api),
-        ("cli", Entry::Cli),
-    ];
-    let from = node
-        .and_then(|node| node.get("on_demand"))
-        .and_then(|node| node.get("from"))
-        .and_then(Node::as_list)
-        .unwrap_or_default();
-    let from = from.iter().filter_map(|item| {
-        words
-            .iter()
-            .find(|(word, _)| Some(*word) == item.as_text())
-            .map(|(_, entry)| *entry)
-    });
-    Trigger::OnDemand {
-        from: from.collect(),
+fn integer<T: TryFrom<u64>>(node: &Node, key: &str) -> Option<T> {
+    match &node.get(key)?.data {
+        Data::Number(number) => T::try_from(number.as_u64()?).ok(),
+        _ => None,
+    }
+}
+
+/// One expression; booleans and numbers count as their text.
+fn expression(node: &Node, key: &str) -> Option<String> {
+    match &node.get(key)?.data {
+        Data::Bool(value) => Some(value.to_string()),
+        Data::Number(number) => Some(number.to_string()),
+        Data::Text(text) => Some(text.value.clone()),
+        _ => None,
     }
 }
 
@@ -144,8 +136,6 @@ fn dynamic(node: &Node) -> Dynamic {
         .and_then(Node::as_list)
         .unwrap_or_default();
     Dynamic {
-        of: None,
-        enabled: None,
         ask: word(
             node,
             "ask",
@@ -164,62 +154,137 @@ fn dynamic(node: &Node) -> Dynamic {
             .map(str::to_owned)
             .collect(),
         parent: parsed(node, "parent"),
+        of: parsed(node, "of"),
+        enabled: node.get("enabled").and_then(|node| match node.data {
+            Data::Bool(enabled) => Some(enabled),
+            _ => None,
+        }),
         why: text(node, "why"),
     }
 }
 
-fn step(node: &Node) -> Option<Step> {
+fn steps(node: Option<&Node>) -> IndexMap<StepId, Step> {
+    entries(node)
+        .iter()
+        .filter(|entry| entry.value.as_map().is_some())
+        .filter_map(|entry| Some((entry.key.parse().ok()?, step(&entry.value))))
+        .collect()
+}
+
+fn outputs(node: Option<&Node>) -> Option<IndexMap<String, Value>> {
+    let entries = node?.as_map()?.iter();
+    Some(
+        entries
+            .map(|entry| (entry.key.clone(), entry.value.to_json()))
+            .collect(),
+    )
+}
+
+fn body(node: &Node) -> Body {
+    Body {
+        steps: steps(node.get("steps")),
+        outputs: outputs(node.get("outputs")),
+    }
+}
+
+fn on_error(node: &Node) -> Option<OnError> {
+    match node.as_text() {
+        Some("fail") => Some(OnError::Fail),
+        Some("continue") => Some(OnError::Continue),
+        Some(_) => None,
+        None => node.as_map().map(|_| OnError::Handle(body(node))),
+    }
+}
+
+fn step(node: &Node) -> Step {
     let needs = node
         .get("needs")
         .filter(|needs| needs.data != Data::Null)
-        .map(|needs| match &needs.data {
-            Data::List(items) => items
-                .iter()
-                .filter_map(|item| item.as_text()?.parse().ok())
-                .collect(),
-            _ => needs
-                .as_text()
-                .and_then(|text| text.parse().ok())
-                .into_iter()
-                .collect(),
-        });
+        .map(names);
     let effects = [
         ("read", Effect::Read),
         ("idempotent", Effect::Idempotent),
         ("at_most_once", Effect::AtMostOnce),
     ];
-    let condition = node.get("if").and_then(|node| match &node.data {
-        Data::Bool(value) => Some(value.to_string()),
-        Data::Text(text) => Some(text.value.clone()),
-        _ => None,
-    });
-    Some(Step {
+    let item_errors = [
+        ("fail", OnItemError::Fail),
+        ("continue", OnItemError::Continue),
+    ];
+    let condition = |key: &str| expression(node, key);
+    let cases = entries(node.get("cases")).iter();
+    Step {
         title: text(node, "title"),
-        uses: Some(parsed(node, "uses")?),
+        uses: parsed(node, "uses"),
         connection: parsed(node, "connection"),
         with: node.get("with").map(Node::to_json).unwrap_or_default(),
-        condition,
+        condition: condition("if"),
         needs,
         retry: node.get("retry").and_then(retry),
         timeout: millis(node, "timeout"),
         effect: word(node, "effect", &effects),
-        ..Step::default()
-    })
+        for_each: expression(node, "for_each"),
+        parallel: integer(node, "parallel"),
+        on_item_error: word(node, "on_item_error", &item_errors),
+        while_: condition("while"),
+        until: condition("until"),
+        every: millis(node, "every"),
+        max_rounds: integer(node, "max_rounds"),
+        switch: expression(node, "switch"),
+        cases: cases
+            .map(|entry| (entry.key.clone(), body(&entry.value)))
+            .collect(),
+        default_case: node.get("default").map(body),
+        steps: node.get("steps").map(|inner| steps(Some(inner))),
+        outputs: outputs(node.get("outputs")),
+        on_error: node.get("on_error").and_then(on_error),
+        undo: node
+            .get("undo")
+            .filter(|undo| undo.as_map().is_some())
+            .map(|undo| Box::new(step(undo))),
+    }
+}
+
+/// One name, or a list of them.
+fn names<T: FromStr>(node: &Node) -> Vec<T> {
+    let read = |node: &Node| node.as_text().and_then(|text| text.parse().ok());
+    match &node.data {
+        Data::List(items) => items.iter().filter_map(read).collect(),
+        _ => read(node).into_iter().collect(),
+    }
 }
 
 fn retry(node: &Node) -> Option<Retry> {
     let attempts = match &node.data {
-        Data::Number(number) => number.as_u64()?,
-        _ => match &node.get("attempts")?.data {
-            Data::Number(number) => number.as_u64()?,
-            _ => return None,
-        },
+        Data::Number(number) => u32::try_from(number.as_u64()?).ok()?,
+        _ => integer(node, "attempts")?,
     };
+    let on = node.get("on").and_then(Node::as_list).unwrap_or_default();
     Some(Retry {
-        attempts: u32::try_from(attempts).ok()?,
+        attempts,
         first_delay_ms: millis(node, "first_delay").unwrap_or(Millis(1000)),
         max_delay_ms: millis(node, "max_delay").unwrap_or(Millis(60_000)),
-        backoff: Backoff::default(),
-        on: Vec::new(),
+        backoff: word(
+            node,
+            "backoff",
+            &[
+                ("constant", Backoff::Constant),
+                ("exponential", Backoff::Exponential),
+            ],
+        )
+        .unwrap_or_default(),
+        on: on
+            .iter()
+            .filter_map(|kind| serde_json::from_value(kind.to_json()).ok())
+            .collect(),
+    })
+}
+
+fn concurrency(node: &Node) -> Option<Concurrency> {
+    node.as_map()?;
+    let when_full = [("queue", WhenFull::Queue), ("refuse", WhenFull::Refuse)];
+    Some(Concurrency {
+        limit: integer(node, "limit"),
+        key: text(node, "key"),
+        when_full: word(node, "when_full", &when_full).unwrap_or_default(),
     })
 }

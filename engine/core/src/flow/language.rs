@@ -28,7 +28,9 @@ fn input_name(text: &str) -> Result<(), String> {
 
 fn header_name(text: &str) -> Result<(), String> {
     let good = (1..=100).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if good {
         Ok(())
     } else {
@@ -627,7 +629,11 @@ static HMAC_SHA256: Shape = Shape {
             Form::Names(&CONNECTION),
             "The name of one of the workspace's secrets (`actas secrets`), or several, any of which may have signed.",
         ),
-        must("header", Form::Name(&HEADER), "The header with the signature."),
+        must(
+            "header",
+            Form::Name(&HEADER),
+            "The header with the signature.",
+        ),
         key(
             "prefix",
             Form::Text,

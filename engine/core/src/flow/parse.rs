@@ -2,6 +2,7 @@
 
 use crate::app::Apps;
 use crate::diagnostic::{Diagnostic, Faults};
+use crate::flow::check::layout::Layout;
 use crate::flow::check::{self, Places};
 use crate::flow::{Draft, decode, language, shape};
 use crate::yaml;
@@ -45,14 +46,17 @@ pub fn parse(text: &str, apps: &Apps) -> Parsed {
             .map_or(root.span, |entry| entry.key_span);
         faults.error("no_steps", span, "a flow needs at least one step");
     }
-    let checked = check::check(&draft.flow, apps, Places(Some(&root)));
+    let layout = Layout::of(&draft.flow, Some(&root));
+    let checked = check::check(&draft.flow, apps, &layout, Places(Some(&root)));
     faults.extend(checked.faults.finish());
     let good = !faults.has_errors();
     if good {
-        let slots: Vec<_> = draft.flow.connections.keys().cloned().collect();
-        for (step, checked) in draft.flow.steps.values_mut().zip(&checked.steps) {
-            step.connection = checked.slot.and_then(|slot| slots.get(slot).cloned());
-        }
+        let mut slots = layout.slots(&checked.steps).into_iter();
+        let names: Vec<_> = draft.flow.connections.keys().cloned().collect();
+        draft.flow.each_step_mut(&mut |step| {
+            let slot = slots.next().flatten();
+            step.connection = slot.and_then(|slot| names.get(slot).cloned());
+        });
     }
     Parsed {
         draft: good.then_some(draft),

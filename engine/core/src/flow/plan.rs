@@ -1,7 +1,6 @@
 //! A version made ready to run: expressions compiled, steps numbered in a topological order, edges resolved. Compiled once per version and
 //! shared by its runs.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +8,16 @@ use std::time::Duration;
 use crate::app::{Apps, Effect, Manifest, Module};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Condition, Template};
-use crate::flow::check::{self, CheckedStep, Places};
+use crate::flow::check::layout::Layout;
+use crate::flow::check::{self, Places};
 use crate::flow::graph::Graph;
 use crate::flow::index::Index;
-use crate::flow::{Flow, Inputs, OnItemError, Slot, SlotKind, Step};
+use crate::flow::{Flow, Inputs, OnItemError, Slot, Step};
 use crate::ids::{ModuleRef, SlotName, StepId, StepPath};
 
 pub use crate::app::HoldKind;
+
+mod lower;
 
 /// A compiled version.
 #[derive(Debug)]
@@ -180,6 +182,8 @@ pub struct PlanStep {
     pub effect: Effect,
     /// The slot it acts through, by number.
     pub slot: Option<usize>,
+    /// The slots it hands down to another flow: the slot's name there, and ours by number.
+    pub hands: Vec<(SlotName, usize)>,
     /// What happens when it fails for good.
     pub on_error: OnErrorPlan,
     /// The block that takes it back.
@@ -229,75 +233,12 @@ impl Plan {
     /// A flow that would not pass [`crate::flow::parse`] with these apps gives the faults, without places. Schemas of modules are not
     /// looked at again: each input is checked against them when its step runs.
     pub fn compile(flow: &Flow, apps: &Apps) -> Result<Self, Vec<Diagnostic>> {
-        let checked = check::check(flow, apps, Places(None));
+        let layout = Layout::of(flow, None);
+        let checked = check::check(flow, apps, &layout, Places(None));
         if checked.faults.has_errors() {
             return Err(checked.faults.finish());
         }
-        let graph = Graph::new(
-            checked
-                .steps
-                .iter()
-                .map(|step| step.needs.clone())
-                .collect(),
-        );
-        let order = graph.order();
-        let mut number_of = vec![0; order.len()];
-        for (number, step) in order.iter().enumerate() {
-            number_of[*step] = number;
-        }
-        let renumber = |steps: &[usize]| {
-            let mut steps: Vec<usize> = steps
-                .iter()
-                .filter_map(|step| number_of.get(*step).copied())
-                .collect();
-            steps.sort_unstable();
-            steps
-        };
-        let mut parts: Vec<Option<CheckedStep>> = checked.steps.into_iter().map(Some).collect();
-        let mut steps = Vec::with_capacity(order.len());
-        for place in order {
-            let found = flow
-                .steps
-                .get_index(place)
-                .zip(parts.get_mut(place).and_then(Option::take));
-            let Some(((id, step), part)) = found else {
-                continue;
-            };
-            let (Some((manifest, module)), Some(with)) = (part.module, part.with) else {
-                continue;
-            };
-            steps.push(PlanStep {
-                id: id.clone(),
-                path: StepPath::top(id),
-                block: 0,
-                step: step.clone(),
-                work: work(manifest, module, with),
-                needs: renumber(&part.needs),
-                outer: Vec::new(),
-                condition: part.condition,
-                guarded: renumber(&part.guarded),
-                asks_of_failure: part.asks_of_failure,
-                effect: part.effect,
-                slot: part.slot,
-                on_error: OnErrorPlan::Fail,
-                undo: None,
-                has_undo: false,
-            });
-        }
-        let slots = slots(flow, apps, &steps);
-        let root = Block {
-            owner: None,
-            role: Role::Root,
-            steps: 0..steps.len(),
-            outputs: BlockOutputs::Named(checked.outputs),
-        };
-        let parts = Parts {
-            steps,
-            blocks: vec![root],
-            slots,
-            on_error: OnErrorPlan::Fail,
-            concurrency_key: None,
-        };
+        let parts = lower::lower(flow, apps, &layout, checked);
         Ok(Self::assemble(flow.clone(), parts))
     }
 
@@ -371,56 +312,4 @@ struct Parts {
     slots: Vec<PlanSlot>,
     on_error: OnErrorPlan,
     concurrency_key: Option<Template>,
-}
-
-fn work(manifest: Arc<Manifest>, module: Arc<Module>, with: Template) -> Work {
-    let hold = module.hold();
-    let module = ModuleWork {
-        manifest,
-        module,
-        with,
-    };
-    match hold {
-        Some(kind) => Work::Hold { kind, module },
-        None => Work::Module(module),
-    }
-}
-
-/// The slots with the steps that use them.
-fn slots(flow: &Flow, apps: &Apps, steps: &[PlanStep]) -> Vec<PlanSlot> {
-    // A step stands under an `if` if it has one, or if a step it needs does: skipping hands itself down.
-    let mut conditional = vec![false; steps.len()];
-    for (number, step) in steps.iter().enumerate() {
-        conditional[number] =
-            step.condition.is_some() || step.needs.iter().any(|need| conditional[*need]);
-    }
-    let of_app = |slot: &Slot| apps.get(slot.app.as_str()).cloned();
-    let slots = flow
-        .connections
-        .iter()
-        .enumerate()
-        .filter_map(|(number, (name, slot))| {
-            let used_by: Vec<usize> = (0..steps.len())
-                .filter(|step| steps[*step].slot == Some(number))
-                .collect();
-            let scopes = match &slot.kind {
-                SlotKind::Dynamic(dynamic) if !dynamic.scopes.is_empty() => dynamic.scopes.clone(),
-                _ => used_by
-                    .iter()
-                    .filter_map(|step| steps[*step].module())
-                    .flat_map(|work| work.module.scopes.iter().cloned())
-                    .collect(),
-            };
-            let scopes: BTreeSet<String> = scopes.into_iter().collect();
-            Some(PlanSlot {
-                name: name.clone(),
-                slot: slot.clone(),
-                manifest: of_app(slot)?,
-                may_be_needed: used_by.iter().all(|step| conditional[*step]),
-                used_by,
-                of: None,
-                scopes: scopes.into_iter().collect(),
-            })
-        });
-    slots.collect()
 }

@@ -116,9 +116,16 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
             }
         }
     }
-    if !shape.any_of.is_empty() && !entries.iter().any(|e| shape.any_of.contains(&e.key.as_str())) {
+    if !shape.any_of.is_empty()
+        && !entries
+            .iter()
+            .any(|e| shape.any_of.contains(&e.key.as_str()))
+    {
         let first = shape.any_of[0];
-        let others: Vec<String> = shape.any_of[1..].iter().map(|name| format!("`{name}`")).collect();
+        let others: Vec<String> = shape.any_of[1..]
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
         faults.push(
             Diagnostic::error(
                 "missing_key",
@@ -126,7 +133,11 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
                 format!("{} needs `{first}`, or {}", shape.what, others.join(", ")),
             )
             .with_help_if(
-                shape.keys.iter().find(|key| key.name == first).map(|key| lowercase(key.doc)),
+                shape
+                    .keys
+                    .iter()
+                    .find(|key| key.name == first)
+                    .map(|key| lowercase(key.doc)),
             ),
         );
     }
@@ -208,10 +219,7 @@ fn check_form(form: &Form, node: &Node, faults: &mut Faults) {
             }
         }
         Form::Expression => {
-            if !matches!(
-                node.data,
-                Data::Bool(_) | Data::Number(_) | Data::Text(_)
-            ) {
+            if !matches!(node.data, Data::Bool(_) | Data::Number(_) | Data::Text(_)) {
                 wrong(node, "one expression, such as `inputs.lines`", faults);
             }
         }

@@ -1,136 +1,27 @@
-//! Slots: each step acts through the right one, and dynamic ones stand only where a person starts the run.
+//! Slots: each step acts through the right one, and it is said whose account each is.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::app::{Manifest, Module};
+use crate::app::{HoldKind, Manifest, Module};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::flow::check::Check;
-use crate::flow::shape::not_yet;
-use crate::flow::{SlotKind, Step};
-use crate::yaml::Node;
-
-/// What starts a flow, also where this version cannot run it yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TriggerKind {
-    /// A person.
-    OnDemand,
-    /// The clock.
-    Schedule,
-    /// Another system.
-    Webhook,
-}
-
-impl TriggerKind {
-    /// The key in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnDemand => "on_demand",
-            Self::Schedule => "schedule",
-            Self::Webhook => "webhook",
-        }
-    }
-}
-
-/// A dynamic connection is that of whoever runs the flow: where nobody does, there is none. Names each slot, the trigger and both places.
-pub fn dynamic_slots_need_on_demand<'s>(
-    trigger: TriggerKind,
-    trigger_span: Span,
-    dynamic_slots: impl IntoIterator<Item = (&'s str, Span)>,
-) -> Vec<Diagnostic> {
-    if trigger == TriggerKind::OnDemand {
-        return Vec::new();
-    }
-    let name = trigger.as_str();
-    let fault = |(slot, span): (&str, Span)| {
-        Diagnostic::error(
-            "dynamic_without_person",
-            span,
-            format!("the connection `{slot}` is dynamic, but the trigger `{name}` has no person whose account it could be"),
-        )
-        .with_also(trigger_span, format!("`{name}` is here"))
-        .with_help("make the flow on-demand, or name a shared connection: `connection: NAME`")
-    };
-    dynamic_slots.into_iter().map(fault).collect()
-}
-
-const TRIGGERS: [TriggerKind; 3] = [
-    TriggerKind::OnDemand,
-    TriggerKind::Schedule,
-    TriggerKind::Webhook,
-];
+use crate::flow::check::layout::{Part, Site};
+use crate::flow::{Dynamic, SlotKind};
 
 impl Check<'_> {
-    pub(super) fn check_triggers(&mut self) {
-        let Some(node) = self.places.node(&["trigger"]) else {
-            return;
-        };
-        let found: Vec<(TriggerKind, Span)> = TRIGGERS
-            .into_iter()
-            .filter_map(|kind| Some((kind, node.entry(kind.as_str())?.key_span)))
-            .collect();
-        match found.as_slice() {
-            [] => {
-                if node.as_map().is_some_and(<[_]>::is_empty) {
-                    self.faults.push(
-                        Diagnostic::error(
-                            "missing_key",
-                            node.span,
-                            "a trigger says what starts the flow",
-                        )
-                        .with_help("`trigger: {on_demand: {}}` lets people start it"),
-                    );
-                }
-            }
-            [one] => self.check_trigger(*one),
-            [first, second, ..] => self.faults.push(
-                Diagnostic::error("two_triggers", second.1, "a flow has one trigger")
-                    .with_also(first.1, "the first is here"),
-            ),
-        }
-        let from = node
-            .get("on_demand")
-            .and_then(|node| node.get("from"))
-            .and_then(Node::as_list)
-            .unwrap_or_default();
-        for item in from {
-            if let Some(word @ ("chat" | "mcp")) = item.as_text() {
-                self.faults.push(not_yet(word, item.span));
-            }
-        }
-    }
-
-    fn check_trigger(&mut self, (kind, span): (TriggerKind, Span)) {
-        if kind == TriggerKind::OnDemand {
-            return;
-        }
-        self.faults.push(not_yet(kind.as_str(), span));
-        let dynamic: Vec<(&str, Span)> = self
-            .flow
-            .connections
-            .iter()
-            .filter(|(_, slot)| matches!(slot.kind, SlotKind::Dynamic(_)))
-            .map(|(name, _)| {
-                (
-                    name.as_str(),
-                    self.places.key(&["connections", name.as_str()]),
-                )
-            })
-            .collect();
-        self.faults
-            .extend(dynamic_slots_need_on_demand(kind, span, dynamic));
-    }
-
     /// The slot a step acts through: the one it names, or the only one for its app.
     pub(super) fn slot_of(
         &mut self,
-        id: &str,
-        step: &Step,
+        number: usize,
+        site: &Site<'_>,
         module: Option<&(Arc<Manifest>, Arc<Module>)>,
     ) -> Option<usize> {
+        let (step, id) = (site.step, self.called(number));
         let uses = step.uses.as_ref()?;
         let app = uses.app();
         if let Some(name) = &step.connection {
-            let span = self.places.at(&["steps", id, "connection"]);
+            let span = site.at("connection");
             let Some((number, _, slot)) = self.flow.connections.get_full(name.as_str()) else {
                 if !self.slot_names.contains(&name.as_str()) {
                     let help = did_you_mean(name.as_str(), self.slot_names.iter().copied())
@@ -181,7 +72,7 @@ impl Check<'_> {
             return None;
         }
         let fitting = self.fitting(app.as_str());
-        let span = self.places.at(&["steps", id, "uses"]);
+        let span = site.at("uses");
         match fitting.as_slice() {
             [(number, _)] => Some(*number),
             [] => {
@@ -218,7 +109,28 @@ impl Check<'_> {
             .collect()
     }
 
+    /// What messages call a step: one that nobody wrote an id for by the step it belongs to.
+    fn called(&self, number: usize) -> String {
+        let site = &self.layout.sites[number];
+        let owner = self.layout.scopes[site.scope].owner;
+        match owner.map(|owner| &self.layout.sites[owner]) {
+            Some(owner) if site.part == Part::Inner => owner.id.to_string(),
+            Some(owner) if owner.undo == Some(site.scope) => format!("the undo of {}", owner.id),
+            _ => site.id.to_string(),
+        }
+    }
+
     pub(super) fn check_slots(&mut self) {
+        let unused = self.writing() && !self.faults_in_steps();
+        let used: HashSet<usize> = self
+            .steps
+            .iter()
+            .flat_map(|step| {
+                step.slot
+                    .into_iter()
+                    .chain(step.hands.iter().map(|(_, slot)| *slot))
+            })
+            .collect();
         for (number, (name, slot)) in self.flow.connections.iter().enumerate() {
             let name = name.as_str();
             let key = self.places.key(&["connections", name]);
@@ -259,10 +171,10 @@ impl Check<'_> {
                 );
             }
             self.check_scopes(number, name, &manifest);
-            if self.places.0.is_some()
-                && !self.steps.iter().any(|step| step.slot == Some(number))
-                && !self.faults_in_steps()
-            {
+            if let SlotKind::Dynamic(dynamic) = &slot.kind {
+                self.check_dynamic(name, dynamic);
+            }
+            if unused && !used.contains(&number) {
                 self.faults.push(
                     Diagnostic::warning(
                         "unused_connection",
@@ -273,15 +185,6 @@ impl Check<'_> {
                 );
             }
         }
-    }
-
-    /// Whether some step could not be made out: then nothing is called unused.
-    pub(super) fn faults_in_steps(&self) -> bool {
-        self.steps.len() < self.step_names.len()
-            || self
-                .steps
-                .iter()
-                .any(|step| step.module.is_none() || step.with.is_none())
     }
 
     fn check_scopes(&mut self, number: usize, name: &str, manifest: &Manifest) {
@@ -311,42 +214,81 @@ impl Check<'_> {
                 );
             }
         }
+        let layout = self.layout;
         let mut lacking = Vec::new();
-        for ((id, step), checked) in self.flow.steps.iter().zip(&self.steps) {
-            let Some((_, module)) = checked
-                .module
-                .as_ref()
-                .filter(|_| checked.slot == Some(number))
+        for (site, checked) in layout.sites.iter().zip(&self.steps) {
+            let Some((_, module)) = checked.module().filter(|_| checked.slot == Some(number))
             else {
                 continue;
             };
-            for scope in module
-                .scopes
-                .iter()
-                .filter(|scope| !dynamic.scopes.contains(scope))
-            {
-                lacking.push((
-                    scope.clone(),
-                    id.as_str().to_owned(),
-                    step.uses
-                        .as_ref()
-                        .map(ToString::to_string)
-                        .unwrap_or_default(),
-                ));
+            let missing = |scope: &&String| !dynamic.scopes.contains(scope);
+            for scope in module.scopes.iter().filter(missing) {
+                lacking.push((scope.clone(), site));
             }
         }
-        for (scope, id, uses) in lacking {
+        for (scope, site) in lacking {
             let span = self.places.at(&["connections", name, "dynamic", "scopes"]);
+            let uses = site.step.uses.as_ref().map_or("", |uses| uses.as_str());
             self.faults.push(
                 Diagnostic::error(
                     "missing_scope",
                     span,
                     format!(
-                        "`{name}` leaves out the scope `{scope}`, which `{id}` needs (`{uses}`)"
+                        "`{name}` leaves out the scope `{scope}`, which `{}` needs (`{uses}`)",
+                        site.path
                     ),
                 )
                 .with_help("add it, or leave `scopes` out to ask for what the steps need"),
             );
+        }
+    }
+
+    /// Whose account a dynamic connection is, where that is not whoever runs the flow.
+    fn check_dynamic(&mut self, name: &str, dynamic: &Dynamic) {
+        let key = |key| self.places.key(&["connections", name, "dynamic", key]);
+        if dynamic.enabled == Some(false) && dynamic.parent.is_none() {
+            self.faults.push(
+                Diagnostic::error(
+                    "missing_key",
+                    key("enabled"),
+                    format!(
+                        "`{name}` is switched off and does not say through what it acts instead"
+                    ),
+                )
+                .with_help("name a shared connection: `parent: NAME`"),
+            );
+        }
+        let Some(of) = &dynamic.of else { return };
+        let span = self.places.at(&["connections", name, "dynamic", "of"]);
+        let layout = self.layout;
+        let root = &layout.scopes[0];
+        let approves = |number: &usize| {
+            let (_, module) = self.steps[*number].module()?;
+            (module.hold() == Some(HoldKind::Approve)).then(|| layout.sites[*number].id.as_ref())
+        };
+        let help = "it names a step of the flow itself with `uses: core.approve`; the account is that of whoever decides it";
+        match root.by_id.get(of.as_str()) {
+            Some(number) if approves(number).is_some() => {}
+            Some(number) => {
+                let other = layout.sites[*number].key;
+                self.faults.push(
+                    Diagnostic::error("not_an_approval", span, format!("`{of}` is no approval"))
+                        .with_also(other, format!("`{of}` is here"))
+                        .with_help(help),
+                );
+            }
+            None if root.written.contains(&of.as_str()) => {}
+            None => {
+                let known: Vec<&str> = root.members.iter().filter_map(approves).collect();
+                let elsewhere = layout.sites.iter().find(|site| site.id == of.as_str());
+                let message = match elsewhere {
+                    Some(site) => format!("`{}` stands inside another step", site.path),
+                    None => format!("there is no step `{of}`"),
+                };
+                let help = did_you_mean(of.as_str(), known).unwrap_or_else(|| help.to_owned());
+                self.faults
+                    .push(Diagnostic::error("not_an_approval", span, message).with_help(help));
+            }
         }
     }
 }

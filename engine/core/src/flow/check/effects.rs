@@ -6,9 +6,11 @@ use crate::app::{Effect, Module};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Step;
 use crate::flow::check::Check;
+use crate::flow::check::layout::Site;
 
 impl Check<'_> {
-    pub(super) fn effect(&mut self, id: &str, step: &Step, module: Option<&Module>) -> Effect {
+    pub(super) fn effect(&mut self, site: &Site<'_>, module: Option<&Module>) -> Effect {
+        let (id, step) = (site.id.as_ref(), site.step);
         let (Some(module), Some(uses)) = (module, &step.uses) else {
             return step.effect.unwrap_or(Effect::Step);
         };
@@ -19,7 +21,7 @@ impl Check<'_> {
                 self.faults.push(
                     Diagnostic::error(
                         "missing_effect",
-                        self.places.key(&["steps", id]),
+                        site.key,
                         format!("`{id}` must say its `effect`: `{}` leaves it open", uses),
                     )
                     .with_help(
@@ -32,7 +34,7 @@ impl Check<'_> {
                 self.faults.push(
                     Diagnostic::error(
                         "fixed_effect",
-                        self.places.at(&["steps", id, "effect"]),
+                        site.at("effect"),
                         format!(
                             "`{}` is `{}` by its manifest; a step cannot say otherwise",
                             uses,

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::expr::{Reference, TextKind, text_kind};
-use crate::flow::check::{Check, Schemas};
+use crate::flow::check::layout::Site;
+use crate::flow::check::{Check, Kind, Schemas, part};
 use crate::schema::{self, Misfit, MisfitKind, Schema};
 
 impl Check<'_> {
@@ -60,106 +61,37 @@ impl Check<'_> {
     /// What each step gives its module.
     pub(super) fn check_module_inputs(&mut self) {
         let mut schemas = Schemas::default();
-        for (number, (id, step)) in self.flow.steps.iter().enumerate() {
-            let Some(checked) = self.steps.get(number) else {
+        let layout = self.layout;
+        for (number, site) in layout.sites.iter().enumerate() {
+            let Some(Kind::Module { module, with, .. }) = &self.steps[number].kind else {
                 continue;
             };
-            let (Some((_, module)), Some(template), Some(uses)) =
-                (checked.module.clone(), &checked.with, &step.uses)
-            else {
+            let Some(uses) = &site.step.uses else {
                 continue;
             };
-            let references = template.references_with_places();
-            let given = if step.with.is_null() {
-                Value::Object(serde_json::Map::new())
-            } else {
-                step.with.clone()
+            let (module, references) = (module.clone(), with.references_with_places());
+            let empty = Value::Object(serde_json::Map::new());
+            let given = match &site.step.with {
+                Value::Null => &empty,
+                given => given,
             };
             let Some(compiled) = schemas.of(&module) else {
                 continue;
             };
-            for misfit in compiled.misfits(&given) {
-                if !of_expression(&given, &misfit) {
-                    let fault =
-                        self.misfit(id.as_str(), uses.as_str(), &module.input_schema, &misfit);
+            for misfit in compiled.misfits(given) {
+                if !of_expression(given, &misfit) {
+                    let fault = misfits(site, uses.as_str(), &module.input_schema, &misfit);
                     self.faults.extend(fault);
                 }
             }
-            self.check_known_types(
-                id.as_str(),
-                uses.as_str(),
-                &module.input_schema,
-                &references,
-            );
-        }
-    }
-
-    fn misfit(&self, id: &str, uses: &str, schema: &Value, misfit: &Misfit) -> Vec<Diagnostic> {
-        let with = self.places.node(&["steps", id, "with"]);
-        let here = with.map(|with| with.at(&misfit.pointer));
-        let dotted = misfit.pointer.trim_start_matches('/').replace('/', ".");
-        match &misfit.kind {
-            MisfitKind::Unknown(names) => {
-                let path: Vec<&str> = misfit.pointer.split('/').skip(1).collect();
-                let properties = schema::part(schema, &path)
-                    .and_then(|schema| schema.get("properties"))
-                    .and_then(Value::as_object);
-                let known: Vec<&str> = properties
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                let fault = |name: &String| {
-                    let span = here
-                        .and_then(|node| node.entry(name))
-                        .map_or_else(Span::default, |entry| entry.key_span);
-                    let help = did_you_mean(name, known.iter().copied())
-                        .or_else(|| known.is_empty().then(|| "it takes nothing".to_owned()));
-                    Diagnostic::error("unknown_field", span, format!("`{uses}` takes no `{name}`"))
-                        .with_help_if(help)
-                };
-                names.iter().map(fault).collect()
-            }
-            MisfitKind::Missing(name) => {
-                let span = if dotted.is_empty() {
-                    self.places.at(&["steps", id, "uses"])
-                } else {
-                    here.map_or_else(Span::default, |node| node.span)
-                };
-                let inside = if dotted.is_empty() {
-                    "`with`".to_owned()
-                } else {
-                    format!("`{dotted}`")
-                };
-                vec![
-                    Diagnostic::error(
-                        "missing_field",
-                        span,
-                        format!("`{uses}` needs `{name}` in {inside}"),
-                    )
-                    .with_help_if(describe(schema, &dotted, name)),
-                ]
-            }
-            _ => {
-                let span = here.map_or_else(Span::default, |node| node.span);
-                let what = if dotted.is_empty() {
-                    "`with`".to_owned()
-                } else {
-                    format!("`{dotted}`")
-                };
-                vec![Diagnostic::error(
-                    "bad_field",
-                    span,
-                    format!("{what} of `{uses}` {}", misfit.message),
-                )]
-            }
+            self.check_known_types(site, uses.as_str(), &module.input_schema, &references);
         }
     }
 
     /// A value that is one reference has the type its schema says.
     fn check_known_types(
         &mut self,
-        id: &str,
+        site: &Site<'_>,
         uses: &str,
         schema: &Value,
         references: &[Reference],
@@ -167,13 +99,14 @@ impl Check<'_> {
         for reference in references {
             let path: Vec<&str> = reference.pointer.split('/').skip(1).collect();
             let wanted = schema::part(schema, &path).and_then(schema::types);
-            let (Some(wanted), Some(given)) = (wanted, self.known_types(reference)) else {
+            let (Some(wanted), Some(given)) = (wanted, self.known_types(reference, site.scope))
+            else {
                 continue;
             };
             let given: Vec<&str> = given.iter().map(String::as_str).collect();
             if !schema::may_fit(&given, &wanted) {
-                let span = self.part(
-                    &["steps", id, "with"],
+                let span = part(
+                    site.part_of("with"),
                     &reference.pointer,
                     reference.range.clone(),
                 );
@@ -196,24 +129,67 @@ impl Check<'_> {
             }
         }
     }
+}
 
-    /// Inputs that nothing looks at.
-    pub(super) fn warn_of_unused(&mut self) {
-        if self.faults_in_steps() || self.used_inputs.iter().any(|name| name == "*") {
-            return;
+/// What to say of an input that does not fit.
+fn misfits(site: &Site<'_>, uses: &str, schema: &Value, misfit: &Misfit) -> Vec<Diagnostic> {
+    let with = site.part_of("with");
+    let here = with.map(|with| with.at(&misfit.pointer));
+    let dotted = misfit.pointer.trim_start_matches('/').replace('/', ".");
+    match &misfit.kind {
+        MisfitKind::Unknown(names) => {
+            let path: Vec<&str> = misfit.pointer.split('/').skip(1).collect();
+            let properties = schema::part(schema, &path)
+                .and_then(|schema| schema.get("properties"))
+                .and_then(Value::as_object);
+            let known: Vec<&str> = properties
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let fault = |name: &String| {
+                let span = here
+                    .and_then(|node| node.entry(name))
+                    .map_or_else(Span::default, |entry| entry.key_span);
+                let help = did_you_mean(name, known.iter().copied())
+                    .or_else(|| known.is_empty().then(|| "it takes nothing".to_owned()));
+                Diagnostic::error("unknown_field", span, format!("`{uses}` takes no `{name}`"))
+                    .with_help_if(help)
+            };
+            names.iter().map(fault).collect()
         }
-        for name in self.flow.inputs.keys() {
-            if !self.used_inputs.contains(name) {
-                let span = self.places.key(&["inputs", name]);
-                self.faults.push(
-                    Diagnostic::warning(
-                        "unused_input",
-                        span,
-                        format!("nothing uses the input `{name}`"),
-                    )
-                    .with_help(format!("remove it, or use it: `inputs.{name}`")),
-                );
-            }
+        MisfitKind::Missing(name) => {
+            let span = if dotted.is_empty() {
+                site.at("uses")
+            } else {
+                here.map_or_else(Span::default, |node| node.span)
+            };
+            let inside = if dotted.is_empty() {
+                "`with`".to_owned()
+            } else {
+                format!("`{dotted}`")
+            };
+            vec![
+                Diagnostic::error(
+                    "missing_field",
+                    span,
+                    format!("`{uses}` needs `{name}` in {inside}"),
+                )
+                .with_help_if(describe(schema, &dotted, name)),
+            ]
+        }
+        _ => {
+            let span = here.map_or_else(Span::default, |node| node.span);
+            let what = if dotted.is_empty() {
+                "`with`".to_owned()
+            } else {
+                format!("`{dotted}`")
+            };
+            vec![Diagnostic::error(
+                "bad_field",
+                span,
+                format!("{what} of `{uses}` {}", misfit.message),
+            )]
         }
     }
 }

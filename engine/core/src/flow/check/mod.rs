@@ -1,30 +1,40 @@
 //! What a flow must hold beyond its form. The same checks serve a file being written, where every fault has a place, and a stored version
 //! being made ready to run, where none has.
 
+mod branches;
 mod connections;
 mod effects;
+mod holds;
 mod input;
+mod keys;
+pub(in crate::flow) mod layout;
 mod names;
 mod order;
 mod pasted;
+mod scopes;
+mod step;
+mod triggers;
+mod types;
+mod unused;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::app::{Apps, Effect, Manifest, Module};
-use crate::diagnostic::{Diagnostic, Faults, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Faults, Span};
 use crate::expr::{Condition, ExprFault, Template};
-use crate::flow::language::LATER_MODULES;
-use crate::flow::shape::not_yet;
-use crate::flow::{Flow, Step};
+use crate::flow::{Flow, OnItemError};
+use crate::ids::SlotName;
 use crate::yaml::Node;
+use layout::Layout;
 
-pub use connections::{TriggerKind, dynamic_slots_need_on_demand};
+pub use triggers::{TriggerKind, dynamic_slots_need_on_demand};
 
-/// The most steps of one flow.
-pub(super) const MAX_STEPS: usize = 1000;
+/// The most steps of one flow, those inside others included.
+pub(super) const MAX_STEPS: usize = 10_000;
 
 /// Where things stand in the file, if there is one.
 #[derive(Debug, Clone, Copy)]
@@ -55,27 +65,75 @@ impl<'n> Places<'n> {
     }
 }
 
-/// A step as far as it could be made out.
+/// The place of some bytes of a text, or of the text if it is not known which.
+pub(super) fn part(node: Option<&Node>, pointer: &str, range: Range<usize>) -> Span {
+    node.map_or_else(Span::default, |node| node.at(pointer).part(range))
+}
+
+/// What a step does, as far as it could be made out.
 #[derive(Debug)]
+pub(super) enum Kind {
+    Module {
+        manifest: Arc<Manifest>,
+        module: Arc<Module>,
+        with: Template,
+    },
+    Each {
+        items: Template,
+        parallel: u32,
+        on_item_error: OnItemError,
+    },
+    Repeat {
+        test: Condition,
+        until: bool,
+    },
+    Switch {
+        subject: Template,
+    },
+}
+
+/// A step as far as it could be made out.
+#[derive(Debug, Default)]
 pub(super) struct CheckedStep {
-    pub module: Option<(Arc<Manifest>, Arc<Module>)>,
-    pub with: Option<Template>,
+    pub kind: Option<Kind>,
     pub condition: Option<Condition>,
-    /// By number in the order of the file.
+    /// The steps of its block it needs.
     pub needs: Vec<usize>,
+    /// The steps of enclosing blocks it, or a step inside it, looks at.
+    pub outer: Vec<usize>,
     /// Steps its condition asks `is defined` of.
     pub guarded: Vec<usize>,
     pub asks_of_failure: bool,
-    pub effect: Effect,
+    pub effect: Option<Effect>,
     /// By number in the order of the file.
     pub slot: Option<usize>,
+    /// The slots that it hands down to another flow: its slot there, ours by number.
+    pub hands: Vec<(SlotName, usize)>,
+}
+
+impl CheckedStep {
+    pub fn module(&self) -> Option<(&Arc<Manifest>, &Arc<Module>)> {
+        match &self.kind {
+            Some(Kind::Module {
+                manifest, module, ..
+            }) => Some((manifest, module)),
+            _ => None,
+        }
+    }
+
+    pub fn effect(&self) -> Effect {
+        self.effect.unwrap_or(Effect::Pure)
+    }
 }
 
 /// What the checks found out.
 #[derive(Debug)]
 pub(super) struct Checked {
+    /// By number in the layout.
     pub steps: Vec<CheckedStep>,
-    pub outputs: Vec<(String, Template)>,
+    /// Block by block: what it gives, where that was said.
+    pub outputs: Vec<Option<Vec<(String, Template)>>>,
+    pub concurrency_key: Option<Template>,
     pub faults: Faults,
 }
 
@@ -84,54 +142,62 @@ pub(super) struct Check<'c> {
     pub flow: &'c Flow,
     pub apps: &'c Apps,
     pub places: Places<'c>,
+    pub layout: &'c Layout<'c>,
     pub faults: Faults,
-    /// The ids of all steps as written, also of those that could not be read.
-    pub step_names: Vec<&'c str>,
     pub slot_names: Vec<&'c str>,
     pub steps: Vec<CheckedStep>,
     /// Names that expressions use: `inputs.amount` as `amount`; `*` for all.
-    pub used_inputs: Vec<String>,
+    pub used_inputs: HashSet<String>,
+    /// Steps whose output some expression names.
+    pub used_steps: HashSet<usize>,
+    /// Who needs whom by an expression or `needs` of its own.
+    pub own_needs: HashSet<(usize, usize)>,
+    /// Needs that steps have because of steps inside them.
+    pub lifted: Vec<scopes::Lifted>,
+    /// How many steps back a schema is being followed.
+    pub following: usize,
+    /// Schemas of the outputs of steps, as they are asked for.
+    pub schemas: HashMap<usize, Option<Arc<Value>>>,
 }
 
 /// Checks a flow. With a file, schemas, order, unused things and pasted secrets are checked too; a stored version passed all that when it
 /// was published.
-pub(super) fn check(flow: &Flow, apps: &Apps, places: Places<'_>) -> Checked {
-    let written = |key: &str| {
-        let entries = places
-            .node(&[key])
-            .and_then(Node::as_map)
-            .unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| entry.key.as_str())
-            .collect::<Vec<_>>()
+pub(super) fn check<'c>(
+    flow: &'c Flow,
+    apps: &'c Apps,
+    layout: &'c Layout<'c>,
+    places: Places<'c>,
+) -> Checked {
+    let slot_names = match places.0 {
+        Some(_) => {
+            let entries = places.node(&["connections"]).and_then(Node::as_map);
+            let keys = entries.unwrap_or_default().iter();
+            keys.map(|entry| entry.key.as_str()).collect()
+        }
+        None => flow.connections.keys().map(SlotName::as_str).collect(),
     };
-    let (mut step_names, mut slot_names) = (written("steps"), written("connections"));
-    if places.0.is_none() {
-        step_names = flow.steps.keys().map(crate::ids::StepId::as_str).collect();
-        slot_names = flow
-            .connections
-            .keys()
-            .map(crate::ids::SlotName::as_str)
-            .collect();
-    }
     let check = Check {
         flow,
         apps,
         places,
+        layout,
         faults: Faults::default(),
-        step_names,
         slot_names,
         steps: Vec::new(),
-        used_inputs: Vec::new(),
+        used_inputs: HashSet::new(),
+        used_steps: HashSet::new(),
+        own_needs: HashSet::new(),
+        lifted: Vec::new(),
+        following: 0,
+        schemas: HashMap::new(),
     };
     check.run()
 }
 
 impl Check<'_> {
     fn run(mut self) -> Checked {
-        if self.flow.steps.len() > MAX_STEPS {
-            let count = self.flow.steps.len();
+        let count = self.layout.sites.len();
+        if count > MAX_STEPS {
             self.faults.error(
                 "too_many_steps",
                 self.places.key(&["steps"]),
@@ -140,150 +206,69 @@ impl Check<'_> {
             return Checked {
                 steps: Vec::new(),
                 outputs: Vec::new(),
+                concurrency_key: None,
                 faults: self.faults,
             };
         }
-        self.check_triggers();
-        for (id, step) in &self.flow.steps {
-            let checked = self.step(id.as_str(), step);
-            self.steps.push(checked);
+        self.check_trigger();
+        self.check_ids();
+        self.steps
+            .resize_with(self.layout.sites.len(), CheckedStep::default);
+        for number in 0..self.layout.sites.len() {
+            self.check_step(number);
         }
-        let outputs = self.outputs();
+        let outputs = (0..self.layout.scopes.len())
+            .map(|scope| self.outputs(scope))
+            .collect();
+        let concurrency_key = self.concurrency_key();
         self.check_slots();
+        self.settle_needs();
         self.check_order();
         if self.places.0.is_some() {
             self.check_inputs();
             self.check_module_inputs();
+            self.check_branches();
             self.warn_of_unused();
             self.check_pasted();
         }
         Checked {
             steps: self.steps,
             outputs,
+            concurrency_key,
             faults: self.faults,
         }
     }
 
-    fn step(&mut self, id: &str, step: &Step) -> CheckedStep {
-        let module = self.module(id, step);
-        let mut checked = CheckedStep {
-            effect: self.effect(id, step, module.as_ref().map(|(_, module)| &**module)),
-            slot: self.slot_of(id, step, module.as_ref()),
-            module,
-            with: None,
-            condition: None,
-            needs: Vec::new(),
-            guarded: Vec::new(),
-            asks_of_failure: false,
-        };
-        let with = if step.with.is_null() {
-            Value::Object(serde_json::Map::new())
-        } else {
-            step.with.clone()
-        };
-        let (template, good) = self.template(&["steps", id, "with"], &with);
-        let found = template.references_with_places();
-        checked
-            .needs
-            .extend(self.references(&["steps", id, "with"], &found, Some(id)));
-        checked.with = good.then_some(template);
-        if let Some(written) = &step.condition {
-            match Condition::compile(written) {
-                Ok(condition) => {
-                    let found = condition.references_with_places();
-                    checked
-                        .needs
-                        .extend(self.references(&["steps", id, "if"], &found, Some(id)));
-                    self.check_condition_type(&["steps", id, "if"], &found);
-                    let references = condition.references();
-                    checked.asks_of_failure = references.asks_of_failure;
-                    checked.guarded = references
-                        .guarded
-                        .iter()
-                        .filter_map(|id| self.flow.steps.get_index_of(id.as_str()))
-                        .collect();
-                    checked.condition = Some(condition);
-                }
-                Err(fault) => self.expression_fault(&["steps", id, "if"], "", &fault),
-            }
-        }
-        checked.needs.extend(self.named_needs(id, step));
-        checked.needs.sort_unstable();
-        checked.needs.dedup();
-        checked
-    }
-
-    fn outputs(&mut self) -> Vec<(String, Template)> {
-        let mut outputs = Vec::new();
-        for (name, value) in &self.flow.outputs {
-            let (template, _) = self.template(&["outputs", name], value);
-            let found = template.references_with_places();
-            self.references(&["outputs", name], &found, None);
-            outputs.push((name.clone(), template));
-        }
-        outputs
+    /// Whether a file is being written: then more is told than what a version must hold.
+    pub(super) fn writing(&self) -> bool {
+        self.places.0.is_some()
     }
 
     /// What could be compiled, and whether that is all.
-    fn template(&mut self, path: &[&str], value: &Value) -> (Template, bool) {
+    fn template(&mut self, node: Option<&Node>, value: &Value) -> (Template, bool) {
         let (template, faults) = Template::compile_what_is_good(value);
         for (pointer, fault) in &faults {
-            self.expression_fault(path, pointer, fault);
+            self.expression_fault(node, pointer, fault);
         }
         (template, faults.is_empty())
     }
 
-    fn expression_fault(&mut self, path: &[&str], pointer: &str, fault: &ExprFault) {
-        let span = self.part(path, pointer, fault.start..fault.end);
+    fn expression_fault(&mut self, node: Option<&Node>, pointer: &str, fault: &ExprFault) {
+        let span = part(node, pointer, fault.start..fault.end);
         self.faults.push(
             Diagnostic::error("bad_expression", span, fault.message.clone())
                 .with_help_if(fault.help.clone()),
         );
     }
 
-    /// The place of some bytes of a text.
-    pub fn part(&self, path: &[&str], pointer: &str, range: std::ops::Range<usize>) -> Span {
-        self.places
-            .node(path)
-            .map_or_else(Span::default, |node| node.at(pointer).part(range))
-    }
-
-    fn module(&mut self, id: &str, step: &Step) -> Option<(Arc<Manifest>, Arc<Module>)> {
-        let name = step.uses.as_ref()?;
-        if let Some((manifest, module)) = self.apps.module(name) {
-            return Some((manifest.clone(), module.clone()));
-        }
-        let span = self.places.at(&["steps", id, "uses"]);
-        let uses = name.as_str();
-        let app = name.app();
-        let fault = if LATER_MODULES.contains(&uses) {
-            not_yet(uses, span)
-        } else if let Some(manifest) = self.apps.get(app.as_str()) {
-            let names = manifest.modules.keys().map(String::as_str);
-            let help = did_you_mean(name.module(), names);
-            Diagnostic::error(
-                "unknown_module",
-                span,
-                format!("the app `{app}` has no module `{}`", name.module()),
-            )
-            .with_help_if(help)
-        } else {
-            self.unknown_app(app.as_str(), span)
-        };
-        self.faults.push(fault);
-        None
-    }
-
-    fn unknown_app(&self, app: &str, span: Span) -> Diagnostic {
-        let names: Vec<&str> = self
-            .apps
-            .iter()
-            .map(|manifest| manifest.app.as_str())
-            .collect();
-        Diagnostic::error("unknown_app", span, format!("there is no app `{app}`")).with_help_if(
-            did_you_mean(app, names.iter().copied())
-                .or_else(|| Some("`actas apps list` shows the apps there are".to_owned())),
-        )
+    /// Whether some step could not be made out: then nothing is called unused.
+    pub(super) fn faults_in_steps(&self) -> bool {
+        let scopes = self.layout.scopes.iter();
+        scopes
+            .map(|scope| scope.written.len())
+            .zip(self.layout.scopes.iter().map(|scope| scope.by_id.len()))
+            .any(|(written, read)| written > read)
+            || self.steps.iter().any(|step| step.kind.is_none())
     }
 }
 

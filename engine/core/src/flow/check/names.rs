@@ -1,55 +1,172 @@
-//! The names that expressions use: inputs, steps and their outputs, what a run knows.
+//! The names that expressions use: inputs, steps and their outputs, what a run knows, what a loop or a handler lends.
 
 use crate::diagnostic::{Diagnostic, Span, did_you_mean, nearest};
 use crate::expr::Reference;
-use crate::flow::Step;
-use crate::flow::check::Check;
-use crate::flow::language::{LATER_ROOTS, RUN_FIELDS};
-use crate::schema;
+use crate::flow::check::layout::Site;
+use crate::flow::check::triggers::TriggerKind;
+use crate::flow::check::{Check, part};
+use crate::flow::language::RUN_FIELDS;
+use crate::flow::plan::{HoldKind, Role};
+use crate::yaml::Node;
 
-const ROOTS: [&str; 3] = ["inputs", "steps", "run"];
+const ROOTS: [&str; 8] = [
+    "inputs",
+    "steps",
+    "run",
+    "vars",
+    "item",
+    "index",
+    "error",
+    "callbacks",
+];
 
-impl Check<'_> {
-    /// Checks what a template or condition names and gives the steps among it. `own` is the step it belongs to.
-    pub(super) fn references(
-        &mut self,
-        path: &[&str],
-        found: &[Reference],
-        own: Option<&str>,
-    ) -> Vec<usize> {
-        let mut needs = Vec::new();
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot {
+    /// The block whose names it sees first.
+    pub scope: usize,
+    /// The step it is part of.
+    pub own: Option<usize>,
+    /// Whether it is evaluated before anything runs.
+    pub before: bool,
+}
+
+impl Spot {
+    /// What a step says of itself.
+    pub fn of(site: &Site<'_>, number: usize) -> Self {
+        Self {
+            scope: site.scope,
+            own: Some(number),
+            before: false,
+        }
+    }
+
+    /// What a step says of a block inside it.
+    pub fn inside(self, scope: usize) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// What a block gives.
+    pub fn outputs(scope: usize) -> Self {
+        Self {
+            scope,
+            own: None,
+            before: false,
+        }
+    }
+
+    /// What is made when a run is created.
+    pub fn before() -> Self {
+        Self {
+            scope: 0,
+            own: None,
+            before: true,
+        }
+    }
+}
+
+impl<'c> Check<'c> {
+    /// Checks what an expression names, and takes down the steps among it.
+    pub(super) fn references(&mut self, node: Option<&Node>, found: &[Reference], spot: &Spot) {
         for reference in found {
-            let span = self.part(path, &reference.pointer, reference.range.clone());
+            let span = part(node, &reference.pointer, reference.range.clone());
             let parts: Vec<&str> = reference.path.iter().map(String::as_str).collect();
             match parts.as_slice() {
                 [call] if call.ends_with("()") => {}
-                ["inputs"] => self.used_inputs.push("*".to_owned()),
+                ["inputs"] => drop(self.used_inputs.insert("*".to_owned())),
                 ["inputs", name, rest @ ..] => self.input(name, rest, reference, span),
-                ["steps"] => self.faults.push(
-                    Diagnostic::error(
-                        "bad_expression",
-                        span,
-                        "`steps` alone is nothing; name the step: `steps.<id>`",
-                    )
-                    .with_help_if(did_you_mean("", self.step_names.iter().copied())),
-                ),
-                ["steps", id, rest @ ..] => {
-                    needs.extend(self.step_output(id, rest, reference, span, own));
+                ["steps" | "callbacks" | "item" | "index" | "error", ..] if spot.before => {
+                    self.faults.push(
+                        Diagnostic::error(
+                            "too_early",
+                            span,
+                            format!(
+                                "no step has run yet where `{}` is looked at",
+                                parts.join(".")
+                            ),
+                        )
+                        .with_help("there are `inputs`, `vars` and `run`"),
+                    );
                 }
+                ["steps"] => {
+                    let names = self.layout.seen(spot.scope);
+                    self.faults.push(
+                        Diagnostic::error(
+                            "bad_expression",
+                            span,
+                            "`steps` alone is nothing; name the step: `steps.<id>`",
+                        )
+                        .with_help_if(did_you_mean("", names.iter().copied())),
+                    );
+                }
+                ["steps", id, rest @ ..] => self.step_output(id, rest, reference, span, spot),
                 ["run", ..] => self.run_field(&parts, reference, span),
-                [root, ..] => self.unknown_root(root, span),
+                ["vars", ..] => {}
+                ["callbacks", rest @ ..] => self.callback(rest.first().copied(), span, spot),
+                ["item", rest @ ..] => {
+                    let seen = self.lent(spot.scope, &[Role::Item]);
+                    if self.must_be_lent("item", seen.is_some(), span)
+                        && let Some(schema) = self.item_schema(spot.scope)
+                        && !reference.guarded
+                    {
+                        self.field("an item", "item", &schema, rest, span);
+                    }
+                }
+                ["index", ..] => {
+                    let seen = self.lent(spot.scope, &[Role::Item, Role::Round]);
+                    self.must_be_lent("index", seen.is_some(), span);
+                }
+                ["error", rest @ ..] => {
+                    let seen = self.lent(spot.scope, &[Role::Handler, Role::FlowHandler]);
+                    if self.must_be_lent("error", seen.is_some(), span) && !reference.guarded {
+                        let schema = super::types::error_schema();
+                        self.field("an error", "error", &schema, rest, span);
+                    }
+                }
+                [root, ..] => self.unknown_root(root, spot.scope, span),
                 [] => {}
             }
         }
-        needs
+    }
+
+    /// The nearest block around an expression that lends it a name.
+    pub(super) fn lent(&self, scope: usize, roles: &[Role]) -> Option<usize> {
+        self.layout
+            .around(scope)
+            .find(|scope| roles.contains(&self.layout.scopes[*scope].role))
+    }
+
+    fn must_be_lent(&mut self, name: &str, lent: bool, span: Span) -> bool {
+        if !lent {
+            let (what, where_) = match name {
+                "item" => (
+                    "`item` is there only inside a loop",
+                    "the `steps` of a `for_each`",
+                ),
+                "index" => (
+                    "`index` is there only inside a loop",
+                    "the `steps` of a `for_each`, `while` or `until`",
+                ),
+                _ => (
+                    "`error` is there only where one is handled",
+                    "the `steps` of an `on_error`",
+                ),
+            };
+            self.faults.push(
+                Diagnostic::error("unknown_name", span, what)
+                    .with_help(format!("it can be named in {where_}")),
+            );
+        }
+        lent
     }
 
     fn input(&mut self, name: &str, rest: &[&str], reference: &Reference, span: Span) {
-        self.used_inputs.push(name.to_owned());
-        let Some(input) = self.flow.inputs.get(name) else {
+        self.used_inputs.insert(name.to_owned());
+        let flow = self.flow;
+        let Some(input) = flow.inputs.get(name) else {
             if !self.written_inputs().any(|written| written == name) {
-                let names: Vec<&str> = self.flow.inputs.keys().map(String::as_str).collect();
-                let help = did_you_mean(name, names.iter().copied())
+                let names = flow.inputs.keys().map(String::as_str);
+                let help = did_you_mean(name, names)
                     .or_else(|| Some("declare it under `inputs`".to_owned()));
                 self.faults.push(
                     Diagnostic::error("unknown_input", span, format!("there is no input `{name}`"))
@@ -58,21 +175,15 @@ impl Check<'_> {
             }
             return;
         };
-        let what = format!("the input `{name}`");
         if !reference.guarded {
-            self.field(
-                &what,
-                &format!("inputs.{name}"),
-                &input.schema.clone(),
-                rest,
-                span,
-            );
+            let (what, base) = (format!("the input `{name}`"), format!("inputs.{name}"));
+            self.field(&what, &base, &input.schema, rest, span);
         }
     }
 
-    fn written_inputs(&self) -> impl Iterator<Item = &str> {
+    fn written_inputs(&self) -> impl Iterator<Item = &'c str> + use<'c> {
         let node = self.places.node(&["inputs"]);
-        node.and_then(|node| node.as_map())
+        node.and_then(Node::as_map)
             .unwrap_or_default()
             .iter()
             .map(|entry| entry.key.as_str())
@@ -84,109 +195,104 @@ impl Check<'_> {
         rest: &[&str],
         reference: &Reference,
         span: Span,
-        own: Option<&str>,
-    ) -> Option<usize> {
-        if own == Some(id) {
-            self.faults.error(
-                "own_output",
-                span,
-                format!("`{id}` cannot use its own output"),
-            );
-            return None;
-        }
-        let Some(number) = self.flow.steps.get_index_of(id) else {
-            self.unknown_step(id, span);
-            return None;
+        spot: &Spot,
+    ) {
+        let Some(number) = self.layout.find(spot.scope, id) else {
+            self.unknown_step(id, spot.scope, span);
+            return;
         };
-        let uses = self.flow.steps.get_index(number)?.1.uses.as_ref()?;
-        if let Some((_, module)) = self.apps.module(uses)
-            && let Some(schema) = &module.output_schema
-            && !reference.guarded
+        self.used_steps.insert(number);
+        self.look(spot, number, span);
+        if !reference.guarded
+            && let Some(schema) = self.output_schema(number)
         {
-            self.field(
-                &format!("`{uses}`"),
-                &format!("steps.{id}"),
-                &schema.clone(),
-                rest,
-                span,
-            );
+            let site = &self.layout.sites[number];
+            let what = match &site.step.uses {
+                Some(uses) if site.body.is_none() => format!("`{uses}`"),
+                _ => format!("`{id}`"),
+            };
+            self.field(&what, &format!("steps.{id}"), &schema, rest, span);
         }
-        Some(number)
     }
 
-    pub(super) fn unknown_step(&mut self, id: &str, span: Span) {
-        if self.step_names.contains(&id) {
+    pub(super) fn unknown_step(&mut self, id: &str, scope: usize, span: Span) {
+        let layout = self.layout;
+        let seen = layout.seen(scope);
+        if seen.contains(&id) {
+            // It stands there, but could not be read: that was told.
             return;
         }
-        let help = did_you_mean(id, self.step_names.iter().copied());
+        let inside = layout.sites.iter().find(|site| site.id == id);
+        let owner = inside.and_then(|site| {
+            let scope = &layout.scopes[site.scope];
+            Some((&layout.sites[scope.owner?], scope.role))
+        });
+        let help = match owner {
+            Some((owner, Role::Item)) => Some(format!(
+                "it stands inside `{}`, which gives `steps.{}.items`",
+                owner.id, owner.id
+            )),
+            Some((owner, Role::Case | Role::Round)) => Some(format!(
+                "it stands inside `{}`, which gives its outputs: `steps.{}.…`",
+                owner.id, owner.id
+            )),
+            Some((owner, _)) => Some(format!("it stands inside `{}`", owner.id)),
+            None => did_you_mean(id, seen.iter().copied()),
+        };
         self.faults.push(
             Diagnostic::error("unknown_step", span, format!("there is no step `{id}`"))
                 .with_help_if(help),
         );
     }
 
-    /// Follows a path through a schema as far as it tells what there is.
-    fn field(
-        &mut self,
-        what: &str,
-        base: &str,
-        schema: &serde_json::Value,
-        rest: &[&str],
-        span: Span,
-    ) {
-        let mut at = base.to_owned();
-        let mut schema = schema;
-        for name in rest {
-            match schema::types(schema).as_deref() {
-                Some(["array"]) => {
-                    self.faults.push(
-                        Diagnostic::error("unknown_output", span, format!("`{at}` is a list and has no `{name}`"))
-                            .with_help(format!("take one item: `{at}[0].{name}`; or of each: `{at} | map(attribute='{name}')`")),
-                    );
-                    return;
-                }
-                Some(types) if !types.contains(&"object") => {
-                    let types = schema::type_words(types);
-                    self.faults.error(
-                        "unknown_output",
-                        span,
-                        format!("`{at}` is {types} and has no `{name}`"),
-                    );
-                    return;
-                }
-                _ => {}
-            }
-            let Some(properties) = schema
-                .get("properties")
-                .and_then(|properties| properties.as_object())
-            else {
-                return;
-            };
-            if let Some(inner) = properties.get(*name) {
-                schema = inner;
-                at = format!("{at}.{name}");
-                continue;
-            }
-            let open = schema
-                .get("additionalProperties")
-                .is_some_and(|more| more != &serde_json::Value::Bool(false));
-            if !open {
-                let names: Vec<&str> = properties.keys().map(String::as_str).collect();
-                let message = if at == base {
-                    format!("{what} gives no `{name}`")
-                } else {
-                    format!("`{at}` has no `{name}`")
-                };
-                self.faults.push(
-                    Diagnostic::error("unknown_output", span, message)
-                        .with_help_if(did_you_mean(name, names.iter().copied())),
-                );
-            }
+    /// The address at which a waiting step is called back. It is known before the step begins: naming it makes no edge.
+    fn callback(&mut self, id: Option<&str>, span: Span, spot: &Spot) {
+        let layout = self.layout;
+        let waits = |number: usize| {
+            let uses = layout.sites[number].step.uses.as_ref()?;
+            let (_, module) = self.apps.module(uses)?;
+            (module.hold() == Some(HoldKind::Callback)).then_some(())
+        };
+        let found = id.and_then(|id| layout.find(spot.scope, id));
+        if found.is_some_and(|number| waits(number).is_some()) {
             return;
         }
+        let waiting: Vec<&str> = layout
+            .around(spot.scope)
+            .flat_map(|scope| layout.scopes[scope].members.iter().copied())
+            .filter(|number| waits(*number).is_some())
+            .map(|number| layout.sites[number].id.as_ref())
+            .collect();
+        let message = match (id, found) {
+            (None, _) => "`callbacks` alone is nothing; name the step: `callbacks.<id>`".to_owned(),
+            (Some(id), Some(_)) => format!("`{id}` does not wait for a call"),
+            (Some(id), None) => format!("there is no step `{id}` that waits for a call"),
+        };
+        let help = did_you_mean(id.unwrap_or_default(), waiting.iter().copied()).or_else(|| {
+            Some("a step with `uses: core.wait_for_callback` waits for one".to_owned())
+        });
+        self.faults
+            .push(Diagnostic::error("unknown_callback", span, message).with_help_if(help));
     }
 
     fn run_field(&mut self, parts: &[&str], reference: &Reference, span: Span) {
+        let kind = TriggerKind::of(&self.flow.trigger);
+        if parts.get(1) == Some(&"user") && kind != TriggerKind::OnDemand {
+            let name = kind.as_str();
+            self.faults.push(
+                Diagnostic::error(
+                    "no_person",
+                    span,
+                    format!("nobody runs a flow that `{name}` starts, so there is no `run.user`"),
+                )
+                .with_also(
+                    self.places.key(&["trigger", name]),
+                    format!("`{name}` is here"),
+                )
+                .with_help("take it from `inputs` or `vars`, or make the flow on-demand"),
+            );
+            return;
+        }
         let path = parts.join(".");
         let known = RUN_FIELDS.iter().any(|field| {
             *field == path
@@ -195,7 +301,7 @@ impl Check<'_> {
         });
         if !known && !reference.guarded {
             let help = nearest(&path, RUN_FIELDS.iter().copied()).map_or_else(
-                || format!("there are {}", RUN_FIELDS.map_ticks()),
+                || format!("there are {}", ticked(RUN_FIELDS)),
                 |near| format!("did you mean `{near}`?"),
             );
             self.faults.push(
@@ -205,16 +311,8 @@ impl Check<'_> {
         }
     }
 
-    fn unknown_root(&mut self, root: &str, span: Span) {
-        if let Some((_, part)) = LATER_ROOTS.iter().find(|(name, _)| *name == root) {
-            self.faults.push(Diagnostic::error(
-                "not_yet",
-                span,
-                format!("`{root}` is part of the language with {part}, which this version cannot run yet"),
-            ));
-            return;
-        }
-        let help = if self.step_names.contains(&root) {
+    fn unknown_root(&mut self, root: &str, scope: usize, span: Span) {
+        let help = if self.layout.seen(scope).contains(&root) {
             format!("a step's output is `steps.{root}`")
         } else if self.flow.inputs.contains_key(root) {
             format!("an input is `inputs.{root}`")
@@ -226,80 +324,10 @@ impl Check<'_> {
                 .with_help(help),
         );
     }
-
-    /// The steps that `needs` names.
-    pub(super) fn named_needs(&mut self, id: &str, step: &Step) -> Vec<usize> {
-        let mut needs = Vec::new();
-        for (n, need) in step.needs.iter().flatten().enumerate() {
-            let node = self.places.node(&["steps", id, "needs"]);
-            let span = node.map_or_else(Span::default, |node| node.at(&format!("/{n}")).span);
-            if need.as_str() == id {
-                self.faults
-                    .error("cycle", span, format!("`{id}` cannot need itself"));
-            } else if let Some(number) = self.flow.steps.get_index_of(need.as_str()) {
-                needs.push(number);
-            } else {
-                self.unknown_step(need.as_str(), span);
-            }
-        }
-        needs
-    }
-
-    /// The types that a whole text of one reference has, if schemas tell.
-    pub(super) fn known_types(&self, reference: &Reference) -> Option<Vec<String>> {
-        if !reference.whole || reference.guarded {
-            return None;
-        }
-        let parts: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-        let schema = match parts.as_slice() {
-            ["inputs", name, rest @ ..] => {
-                schema::part(&self.flow.inputs.get(*name)?.schema, rest)?
-            }
-            ["steps", id, rest @ ..] => {
-                let (_, module) = self.apps.module(self.flow.steps.get(*id)?.uses.as_ref()?)?;
-                schema::part(module.output_schema.as_ref()?, rest)?
-            }
-            _ => return None,
-        };
-        schema::types(schema).map(|types| types.into_iter().map(str::to_owned).collect())
-    }
-
-    /// A condition that is only a name must name a boolean.
-    pub(super) fn check_condition_type(&mut self, path: &[&str], found: &[Reference]) {
-        for reference in found {
-            let Some(types) = self.known_types(reference) else {
-                continue;
-            };
-            let types: Vec<&str> = types.iter().map(String::as_str).collect();
-            if !types.contains(&"boolean") {
-                let span = self.part(path, "", reference.range.clone());
-                let name = reference.path.join(".");
-                let words = schema::type_words(&types);
-                self.faults.push(
-                    Diagnostic::error(
-                        "condition_type",
-                        span,
-                        format!("a condition must be true or false; `{name}` is {words}"),
-                    )
-                    .with_help(format!(
-                        "compare it: `{name} == …`, `{name} > 0`, `{name} is not none`"
-                    )),
-                );
-            }
-        }
-    }
 }
 
 /// Names in backquotes, joined.
-trait Ticks {
-    fn map_ticks(&self) -> String;
-}
-
-impl Ticks for [&str] {
-    fn map_ticks(&self) -> String {
-        self.iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
+pub(super) fn ticked(names: &[&str]) -> String {
+    let ticked: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    ticked.join(", ")
 }

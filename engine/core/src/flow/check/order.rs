@@ -1,57 +1,92 @@
 //! The order of steps: no cycles, and no two effects whose order was left to chance without anybody saying so.
 
-use crate::app::Effect;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::check::Check;
+use crate::flow::check::layout::Site;
 use crate::flow::graph::{Graph, holds};
 
 /// Steps named in one warning; the rest are counted.
 const MOST_NAMED: usize = 4;
+/// Warnings of one block: who gets more has another problem.
+const MOST_WARNINGS: usize = 50;
 
 impl Check<'_> {
     pub(super) fn check_order(&mut self) {
-        let graph = Graph::new(self.steps.iter().map(|step| step.needs.clone()).collect());
+        for scope in 0..self.layout.scopes.len() {
+            let members = &self.layout.scopes[scope].members;
+            // Most blocks are small, and a single step has no order.
+            if members.len() > 1 || members.iter().any(|m| !self.steps[*m].needs.is_empty()) {
+                self.check_order_of(members);
+            }
+        }
+    }
+
+    fn check_order_of(&mut self, members: &[usize]) {
+        let place = |number: &usize| members.binary_search(number).ok();
+        let needs = |member: &usize| {
+            let needs = self.steps[*member].needs.iter();
+            needs.filter_map(place).collect()
+        };
+        let graph = Graph::new(members.iter().map(needs).collect());
         let cycles = graph.cycles();
         for cycle in &cycles {
-            let names: Vec<String> = cycle
-                .iter()
-                .map(|step| format!("`{}`", self.id(*step)))
-                .collect();
-            let span = cycle.first().map_or_else(Span::default, |step| {
-                self.places.key(&["steps", self.id(*step)])
-            });
+            let steps: Vec<usize> = cycle.iter().map(|place| members[*place]).collect();
+            let first = steps.first().copied().unwrap_or_default();
+            let span = self.layout.sites[first].key;
             self.faults.push(
-                Diagnostic::error("cycle", span, format!("steps wait for one another: {}", names.join(" → ")))
+                Diagnostic::error("cycle", span, format!("steps wait for one another: {}", self.path_of(&steps)))
                     .with_help("an arrow reads *needs*: by `needs`, or because an expression names the other's output"),
             );
         }
-        if cycles.is_empty() && self.places.0.is_some() {
-            self.warn_of_unordered_effects(&graph);
+        if cycles.is_empty() && self.writing() {
+            self.warn_of_unordered_effects(members, &graph);
         }
     }
 
-    fn id(&self, step: usize) -> &str {
-        self.flow
-            .steps
-            .get_index(step)
-            .map_or("", |(id, _)| id.as_str())
+    /// A cycle as a path; where a step inside another looks further, it is named.
+    fn path_of(&self, steps: &[usize]) -> String {
+        let mut names = Vec::with_capacity(steps.len());
+        for (n, step) in steps.iter().enumerate() {
+            let site = &self.layout.sites[*step];
+            let next = steps.get(n + 1);
+            let own = next.is_none_or(|next| self.own_needs.contains(&(*step, *next)));
+            let inner = next
+                .filter(|_| !own)
+                .and_then(|next| self.who_looks(site, *next));
+            names.push(match inner {
+                Some(inner) => format!("`{}` (by `{inner}`)", site.id),
+                None => format!("`{}`", site.id),
+            });
+        }
+        names.join(" → ")
+    }
+
+    /// The step inside another that looks at a third.
+    fn who_looks(&self, site: &Site<'_>, at: usize) -> Option<&str> {
+        site.blocks().find_map(|block| {
+            self.layout.scopes[block].members.iter().find_map(|inner| {
+                let found = self.steps[*inner].outer.binary_search(&at).is_ok();
+                let inner = &self.layout.sites[*inner];
+                found.then(|| self.who_looks(inner, at).unwrap_or(&inner.path))
+            })
+        })
     }
 
     /// Two steps with effects, no path between them, and neither says `needs`.
-    fn warn_of_unordered_effects(&mut self, graph: &Graph) {
-        let before = graph.before();
-        let silent: Vec<usize> = self
-            .flow
-            .steps
-            .values()
-            .enumerate()
-            .filter(|(number, step)| {
-                let effect = self.steps.get(*number).map(|checked| checked.effect);
-                step.needs.is_none()
-                    && matches!(effect, Some(Effect::Idempotent | Effect::AtMostOnce))
+    fn warn_of_unordered_effects(&mut self, members: &[usize], graph: &Graph) {
+        let layout = self.layout;
+        let silent: Vec<usize> = (0..members.len())
+            .filter(|place| {
+                let number = members[*place];
+                layout.sites[number].step.needs.is_none() && self.acts(number)
             })
-            .map(|(number, _)| number)
             .collect();
+        if silent.len() < 2 {
+            return;
+        }
+        let id = |place: usize| layout.sites[members[place]].id.as_ref();
+        let before = graph.before();
+        let mut told = 0;
         for (n, later) in silent.iter().enumerate() {
             let unordered: Vec<usize> = silent[..n]
                 .iter()
@@ -63,7 +98,7 @@ impl Check<'_> {
             let named: Vec<&str> = unordered
                 .iter()
                 .take(MOST_NAMED)
-                .map(|step| self.id(*step))
+                .map(|place| id(*place))
                 .collect();
             let Some(first) = named.first() else { continue };
             let others = match unordered.len() {
@@ -73,23 +108,27 @@ impl Check<'_> {
                 }
                 _ => ticked(&named, " and "),
             };
-            let id = self.id(*later);
             // Of many, waiting for the last is enough: it is told to wait for the ones before it.
             let wait_for = match unordered.last() {
-                Some(last) if unordered.len() > named.len() => self.id(*last).to_owned(),
+                Some(last) if unordered.len() > named.len() => id(*last).to_owned(),
                 _ => named.join(", "),
             };
             let message = format!(
-                "`{id}` runs at the same time as {others}: add `needs: [{wait_for}]`, or `needs: []` if meant"
+                "`{}` runs at the same time as {others}: add `needs: [{wait_for}]`, or `needs: []` if meant",
+                id(*later)
             );
-            let (span, also) = (
-                self.places.key(&["steps", id]),
-                self.places.key(&["steps", first]),
-            );
+            let span = layout.sites[members[*later]].key;
+            let also = unordered
+                .first()
+                .map_or_else(Span::default, |place| layout.sites[members[*place]].key);
             let note = format!("`{first}` is here");
             self.faults.push(
                 Diagnostic::warning("unordered_effects", span, message).with_also(also, note),
             );
+            told += 1;
+            if told == MOST_WARNINGS {
+                return;
+            }
         }
     }
 }
