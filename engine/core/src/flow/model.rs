@@ -16,7 +16,10 @@ mod trigger;
 
 pub use slot::{Ask, Dynamic, Keep, Slot, SlotKind};
 pub use step::{Backoff, Body, OnError, OnItemError, Retry, Step};
-pub use trigger::{Encoding, Entry, HmacSha256, Schedule, Timestamp, Trigger, Verify, Webhook};
+pub use trigger::{
+    Catchup, Dst, Encoding, Entry, Gap, HmacSha256, Overlap, Schedule, Timestamp, Trigger, Verify,
+    Webhook,
+};
 
 /// What its author edits: the flow, and apart from it the build-time values that fill its slots while building.
 #[derive(Debug, Clone, PartialEq)]

@@ -95,7 +95,7 @@ impl Check<'_> {
                     Diagnostic::error(
                         "needless_key",
                         site.key_of(key),
-                        format!("`{key}` belongs to a use of a module, and `{id}` is a `{maker}`"),
+                        format!("`{key}` belongs to a use of a module, and `{id}` has a `{maker}`"),
                     )
                     .with_help(if maker == "switch" {
                         "put it on a step of one of the `cases`"
@@ -121,13 +121,12 @@ impl Check<'_> {
     }
 
     fn check_keys_of_blocks(&mut self, site: &Site<'_>, maker: &str) {
-        let id = &site.id;
         let has = |key: &str| site.part_of(key).is_some();
         let missing = |what: &str, help: &str| {
             Diagnostic::error(
                 "missing_key",
                 site.key_of(maker),
-                format!("`{id}` is a `{maker}` and needs {what}"),
+                format!("`{maker}` needs {what} beside it"),
             )
             .with_help(help.to_owned())
         };
@@ -155,7 +154,7 @@ impl Check<'_> {
                     self.faults.push(Diagnostic::error(
                         "no_steps",
                         site.key_of("steps"),
-                        format!("`{id}` needs at least one step inside it"),
+                        format!("`{}` needs at least one step inside it", site.id),
                     ));
                 }
                 if maker != "for_each" && !has("max_rounds") {
@@ -171,24 +170,15 @@ impl Check<'_> {
         let Some((_, module)) = self.apps.module(uses) else {
             return;
         };
-        if let Some(_hold) = module.hold() {
-            for key in ["retry", "timeout"] {
-                if site.part_of(key).is_some() {
-                    let help = if key == "timeout" && uses.as_str() != "core.wait" {
-                        "how long it waits at most is said in `with`, where the module has `expires`, or by the flow's `limits`"
-                    } else {
-                        "remove it"
-                    };
-                    self.faults.push(
-                        Diagnostic::error(
-                            "needless_key",
-                            site.key_of(key),
-                            format!("`{uses}` only waits: it makes no attempts for a `{key}`"),
-                        )
-                        .with_help(help),
-                    );
-                }
-            }
+        if module.hold().is_some() && site.part_of("timeout").is_some() {
+            self.faults.push(
+                Diagnostic::error(
+                    "needless_key",
+                    site.key_of("timeout"),
+                    format!("`{uses}` only waits: it makes no attempt that could take too long"),
+                )
+                .with_help("how long it waits at most is said in `with`, where the module has `expires`, or by the flow's `limits`"),
+            );
         }
         if matches!(module.effect, Effect::Pure | Effect::Read) && site.step.undo.is_some() {
             self.faults.push(

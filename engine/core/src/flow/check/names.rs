@@ -202,8 +202,8 @@ impl<'c> Check<'c> {
             return;
         };
         self.used_steps.insert(number);
-        self.look(spot, number, span);
-        if !reference.guarded
+        if self.look(spot, number, span)
+            && !reference.guarded
             && let Some(schema) = self.output_schema(number)
         {
             let site = &self.layout.sites[number];

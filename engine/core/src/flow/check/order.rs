@@ -7,8 +7,6 @@ use crate::flow::graph::{Graph, holds};
 
 /// Steps named in one warning; the rest are counted.
 const MOST_NAMED: usize = 4;
-/// Warnings of one block: who gets more has another problem.
-const MOST_WARNINGS: usize = 50;
 
 impl Check<'_> {
     pub(super) fn check_order(&mut self) {
@@ -86,22 +84,20 @@ impl Check<'_> {
         }
         let id = |place: usize| layout.sites[members[place]].id.as_ref();
         let before = graph.before();
-        let mut told = 0;
         for (n, later) in silent.iter().enumerate() {
-            let unordered: Vec<usize> = silent[..n]
-                .iter()
-                .copied()
-                .filter(|earlier| {
-                    !holds(&before[*later], *earlier) && !holds(&before[*earlier], *later)
-                })
-                .collect();
-            let named: Vec<&str> = unordered
-                .iter()
-                .take(MOST_NAMED)
-                .map(|place| id(*place))
-                .collect();
+            let unordered = silent[..n].iter().copied().filter(|earlier| {
+                !holds(&before[*later], *earlier) && !holds(&before[*earlier], *later)
+            });
+            let (mut count, mut named, mut last) = (0, Vec::new(), 0);
+            for place in unordered {
+                count += 1;
+                last = place;
+                if named.len() < MOST_NAMED {
+                    named.push(id(place));
+                }
+            }
             let Some(first) = named.first() else { continue };
-            let others = match unordered.len() {
+            let others = match count {
                 1 => format!("`{first}`"),
                 count if count > named.len() => {
                     format!("{} and {} more", ticked(&named, ", "), count - named.len())
@@ -109,26 +105,24 @@ impl Check<'_> {
                 _ => ticked(&named, " and "),
             };
             // Of many, waiting for the last is enough: it is told to wait for the ones before it.
-            let wait_for = match unordered.last() {
-                Some(last) if unordered.len() > named.len() => id(*last).to_owned(),
-                _ => named.join(", "),
+            let wait_for = if count > named.len() {
+                id(last).to_owned()
+            } else {
+                named.join(", ")
             };
             let message = format!(
                 "`{}` runs at the same time as {others}: add `needs: [{wait_for}]`, or `needs: []` if meant",
                 id(*later)
             );
             let span = layout.sites[members[*later]].key;
-            let also = unordered
-                .first()
-                .map_or_else(Span::default, |place| layout.sites[members[*place]].key);
+            let first_of_all = self.layout.scopes[layout.sites[members[0]].scope]
+                .by_id
+                .get(*first);
+            let also = first_of_all.map_or_else(Span::default, |first| layout.sites[*first].key);
             let note = format!("`{first}` is here");
             self.faults.push(
                 Diagnostic::warning("unordered_effects", span, message).with_also(also, note),
             );
-            told += 1;
-            if told == MOST_WARNINGS {
-                return;
-            }
         }
     }
 }

@@ -59,8 +59,8 @@ impl<'c> Check<'c> {
         }
     }
 
-    /// Takes down that something looks at a step: who needs it, and who looks at it from further inside.
-    pub(super) fn look(&mut self, spot: &Spot, of: usize, span: Span) {
+    /// Takes down that something looks at a step: who needs it, and who looks at it from further inside. Whether there is something to see.
+    pub(super) fn look(&mut self, spot: &Spot, of: usize, span: Span) -> bool {
         let layout = self.layout;
         let around = layout.sites[of].scope;
         // Who looks, from the inside to the block of what is looked at.
@@ -81,14 +81,14 @@ impl<'c> Check<'c> {
                 ordered = false;
                 at = parent;
             } else {
-                return;
+                return false;
             }
         }
         let by = if ordered { chain.pop() } else { None };
         for inner in chain.iter().copied() {
             self.steps[inner].outer.push(of);
         }
-        let Some(by) = by else { return };
+        let Some(by) = by else { return true };
         if by != of {
             if own == Some(by) {
                 self.steps[by].needs.push(of);
@@ -96,12 +96,12 @@ impl<'c> Check<'c> {
                 let origin = spot.own;
                 self.lifted.push(Lifted { by, of, origin });
             }
-            return;
+            return true;
         }
         let id = layout.sites[of].id.as_ref();
         match role {
             // An undo looks at what its step gave.
-            Role::Undo => {}
+            Role::Undo => return true,
             Role::Handler => self.faults.push(
                 Diagnostic::error(
                     "own_output",
@@ -122,6 +122,7 @@ impl<'c> Check<'c> {
                 .with_help("name a step beside this one, or one around it"),
             ),
         }
+        false
     }
 
     /// The steps that `needs` names. They stand in the same block.

@@ -2,9 +2,9 @@
 
 use crate::flow::decode::{millis, names, parsed, text, word};
 use crate::flow::{
-    Encoding, Entry, HmacSha256, Millis, Schedule, Timestamp, Trigger, Verify, Webhook,
+    Catchup, Dst, Encoding, Entry, Gap, HmacSha256, Millis, Overlap, Schedule, Timestamp, Trigger,
+    Verify, Webhook,
 };
-use crate::schedule::{Catchup, Dst, Gap, Overlap};
 use crate::yaml::Node;
 
 /// Reads a trigger; one that cannot be read becomes on-demand.

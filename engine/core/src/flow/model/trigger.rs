@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::model::Millis;
 use crate::ids::Name;
-use crate::schedule::{Catchup, Dst};
 
 /// What starts a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,16 +34,63 @@ pub struct Schedule {
     #[serde(default)]
     pub catchup: Catchup,
     /// What happens where clocks are put forward or back.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "Dst::is_default")]
     pub dst: Dst,
-}
-
-fn is_default(dst: &Dst) -> bool {
-    *dst == Dst::default()
 }
 
 fn utc() -> String {
     "UTC".to_owned()
+}
+
+/// What becomes of times that passed while nothing could start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Catchup {
+    /// They are left out.
+    #[default]
+    None,
+    /// One run, for the last of them.
+    Last,
+    /// One run for each.
+    All,
+}
+
+/// What happens where clocks are put forward or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dst {
+    /// For a time that the day does not have.
+    pub gap: Gap,
+    /// For a time that the day has twice.
+    pub overlap: Overlap,
+}
+
+impl Dst {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// For a time that the day does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gap {
+    /// At the first instant after the gap.
+    #[default]
+    Run,
+    /// Not at all.
+    Skip,
+}
+
+/// For a time that the day has twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// The first time.
+    #[default]
+    First,
+    /// Both times.
+    Both,
 }
 
 /// A call from another system.

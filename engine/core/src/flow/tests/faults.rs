@@ -305,13 +305,10 @@ steps:
                 |                                  ^^^^^^^
                 = help: did you mean `run.flow`?
 
-            f.yaml:10:14: error[not_yet]: `vars` is part of the language with workspace variables, which this version cannot run yet
-              10 |       c: "{{ vars.x }} {{ item }}"
-                 |              ^^^^^^
-
-            f.yaml:10:27: error[not_yet]: `item` is part of the language with loops (`for_each`), which this version cannot run yet
+            f.yaml:10:27: error[unknown_name]: `item` is there only inside a loop
               10 |       c: "{{ vars.x }} {{ item }}"
                  |                           ^^^^
+                 = help: it can be named in the `steps` of a `for_each`
 
             f.yaml:11:30: error[bad_expression]: unexpected `*`
               11 |       d: "{{ inputs }} {{ 1 +* 2 }}"
@@ -363,7 +360,7 @@ fn a_cycle_is_named_as_a_path() {
 }
 
 #[test]
-fn what_belongs_to_a_later_version_is_told_apart_from_mistakes() {
+fn half_a_construct_is_told_what_it_lacks() {
     steps(
         r#"connections: {boss: {app: sandbox_crm, dynamic: {of: approve}}}
 steps:
@@ -377,65 +374,44 @@ concurrency: {}
 limits: {items: 5}
 "#,
         expect![[r#"
-            f.yaml:3:50: error[not_yet]: `of` is part of the language but this version cannot run it yet
-              3 | connections: {boss: {app: sandbox_crm, dynamic: {of: approve}}}
-                |                                                  ^^
-
-            f.yaml:6:11: error[not_yet]: `for_each` is part of the language but this version cannot run it yet
+            f.yaml:6:21: error[unknown_input]: there is no input `lines`
               6 |   lines: {for_each: inputs.lines, parallel: 8, steps: {}}
-                |           ^^^^^^^^
+                |                     ^^^^^^^^^^^^
+                = help: declare it under `inputs`
 
-            f.yaml:6:35: error[not_yet]: `parallel` is part of the language but this version cannot run it yet
-              6 |   lines: {for_each: inputs.lines, parallel: 8, steps: {}}
-                |                                   ^^^^^^^^
-
-            f.yaml:6:48: error[not_yet]: `steps` is part of the language but this version cannot run it yet
+            f.yaml:6:48: error[no_steps]: `lines` needs at least one step inside it
               6 |   lines: {for_each: inputs.lines, parallel: 8, steps: {}}
                 |                                                ^^^^^
 
-            f.yaml:7:11: error[not_yet]: `switch` is part of the language but this version cannot run it yet
+            f.yaml:7:63: error[missing_key]: a map of `steps` and `outputs` needs `steps`, or `outputs`
               7 |   route: {switch: steps.approve.decision, cases: {}, default: {}}
-                |           ^^^^^^
+                |                                                               ^
+                = help: the steps. They see each other and the steps around
 
-            f.yaml:7:43: error[not_yet]: `cases` is part of the language but this version cannot run it yet
-              7 |   route: {switch: steps.approve.decision, cases: {}, default: {}}
-                |                                           ^^^^^
-
-            f.yaml:7:54: error[not_yet]: `default` is part of the language but this version cannot run it yet
-              7 |   route: {switch: steps.approve.decision, cases: {}, default: {}}
-                |                                                      ^^^^^^^
-
-            f.yaml:8:10: error[not_yet]: `until` is part of the language but this version cannot run it yet
+            f.yaml:8:10: error[missing_key]: `until` needs `steps` beside it
               8 |   poll: {until: x, every: 10s, max_rounds: 60}
                 |          ^^^^^
+                = help: what is done in each round: `steps: {…}`
 
-            f.yaml:8:20: error[not_yet]: `every` is part of the language but this version cannot run it yet
-              8 |   poll: {until: x, every: 10s, max_rounds: 60}
-                |                    ^^^^^
-
-            f.yaml:8:32: error[not_yet]: `max_rounds` is part of the language but this version cannot run it yet
-              8 |   poll: {until: x, every: 10s, max_rounds: 60}
-                |                                ^^^^^^^^^^
-
-            f.yaml:9:35: error[not_yet]: `undo` is part of the language but this version cannot run it yet
+            f.yaml:9:35: warning[needless_undo]: `sandbox_crm.get_me` changes nothing, so there is nothing to take back
               9 |   act: {uses: sandbox_crm.get_me, undo: {}, on_error: fail}
                 |                                   ^^^^
+                = help: put `undo` on the step that changed something
 
-            f.yaml:9:45: error[not_yet]: `on_error` is part of the language but this version cannot run it yet
+            f.yaml:9:41: error[missing_key]: an undo needs `uses`
               9 |   act: {uses: sandbox_crm.get_me, undo: {}, on_error: fail}
-                |                                             ^^^^^^^^
+                |                                         ^
+                = help: the module that takes the step back
 
-            f.yaml:10:1: error[not_yet]: `on_error` is part of the language but this version cannot run it yet
+            f.yaml:10:11: error[missing_key]: a map of `steps` and `outputs` needs `steps`, or `outputs`
               10 | on_error: {}
-                 | ^^^^^^^^
+                 |           ^
+                 = help: the steps. They see each other and the steps around
 
-            f.yaml:11:1: error[not_yet]: `concurrency` is part of the language but this version cannot run it yet
+            f.yaml:11:14: error[missing_key]: a rule of concurrency needs `limit`, or `key`
               11 | concurrency: {}
-                 | ^^^^^^^^^^^
-
-            f.yaml:12:10: error[not_yet]: `items` is part of the language but this version cannot run it yet
-              12 | limits: {items: 5}
-                 |          ^^^^^
+                 |              ^
+                 = help: at most so many runs active at once. One that waits or is paused gives its place back
         "#]],
     );
 }

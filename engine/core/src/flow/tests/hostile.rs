@@ -87,7 +87,7 @@ proptest! {
 
 #[test]
 fn a_flow_has_a_bounded_number_of_steps() {
-    let steps: String = (0..1001)
+    let steps: String = (0..10_001)
         .map(|n| format!("  s{n}: {{uses: core.set}}\n"))
         .collect();
     let parsed = parse(

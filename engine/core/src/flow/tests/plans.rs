@@ -215,10 +215,12 @@ fn the_schema_for_editors_refuses_what_the_parser_refuses() {
     ] {
         assert!(!schema.is_valid(&wrong), "{wrong}");
     }
-    let step =
-        schema::flow_schema()["properties"]["steps"]["additionalProperties"]["properties"]["uses"]
-            ["description"]
-            .clone();
+    let flow = schema::flow_schema();
+    assert_eq!(
+        flow["properties"]["steps"]["additionalProperties"]["$ref"],
+        json!("#/$defs/step")
+    );
+    let step = flow["$defs"]["step"]["properties"]["uses"]["description"].clone();
     assert_eq!(
         step,
         json!("The module: app and module joined by a point, such as `core.set`.")

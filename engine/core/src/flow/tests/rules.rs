@@ -151,10 +151,6 @@ fn a_dynamic_connection_needs_a_person() {
     check(
         "flow: a\ntrigger: {schedule: {cron: \"0 9 * * *\"}}\nconnections: {crm: {app: sandbox_crm, dynamic: {}}}\nsteps: {a: {uses: sandbox_crm.get_me}}\n",
         expect![[r#"
-            f.yaml:2:11: error[not_yet]: `schedule` is part of the language but this version cannot run it yet
-              2 | trigger: {schedule: {cron: "0 9 * * *"}}
-                |           ^^^^^^^^
-
             f.yaml:3:15: error[dynamic_without_person]: the connection `crm` is dynamic, but the trigger `schedule` has no person whose account it could be
               2 | trigger: {schedule: {cron: "0 9 * * *"}}
                 |           -------- `schedule` is here
@@ -166,11 +162,16 @@ fn a_dynamic_connection_needs_a_person() {
     check(
         "flow: a\ntrigger: {on_demand: {}, webhook: {}}\nsteps: {a: {uses: core.set}}\n",
         expect![[r#"
-        f.yaml:2:26: error[two_triggers]: a flow has one trigger
-          2 | trigger: {on_demand: {}, webhook: {}}
-            |           --------- the first is here
-            |                          ^^^^^^^
-    "#]],
+            f.yaml:2:26: error[two_triggers]: a flow has one trigger
+              2 | trigger: {on_demand: {}, webhook: {}}
+                |           --------- the first is here
+                |                          ^^^^^^^
+
+            f.yaml:2:35: error[missing_key]: a webhook needs `verify`
+              2 | trigger: {on_demand: {}, webhook: {}}
+                |                                   ^
+                = help: how the caller is known: `{hmac_sha256: {secret: NAME, header: X-Signature}}`, or `none`, written out, for anybody who knows the address
+        "#]],
     );
     assert!(
         dynamic_slots_need_on_demand(

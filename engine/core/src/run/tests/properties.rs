@@ -69,7 +69,7 @@ fn flow(steps: &[Choice]) -> String {
         });
         match (earlier(links & 15), links & 2) {
             (Some(read), 2) if module < 6 => {
-                fields.push(format!("with: {{q: \"{{{{ steps.s{read}.v }}}}\"}}"));
+                fields.push(format!("with: {{v: 1, q: \"{{{{ steps.s{read}.v }}}}\"}}"));
             }
             _ => fields.push(
                 match module {
@@ -77,7 +77,7 @@ fn flow(steps: &[Choice]) -> String {
                     7 => "with: {expires: 1h}",
                     8 => "with: {who: ben, on_reject: continue}",
                     9 => "with: {flow: other}",
-                    _ => "with: {q: x}",
+                    _ => "with: {v: 1, q: x}",
                 }
                 .to_owned(),
             ),
