@@ -65,6 +65,15 @@ impl Item {
         }
     }
 
+    /// The same item, with another number as its `index`.
+    #[must_use]
+    pub fn numbered(self, index: u64) -> Self {
+        Self {
+            index: Value::from(index),
+            ..self
+        }
+    }
+
     fn value(&self) -> Option<&Value> {
         self.list.get(self.place)
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::expr::{Condition, References};
 use crate::flow::Plan;
-use crate::flow::plan::{Block, PlanSlot, PlanStep, Work};
+use crate::flow::plan::{Block, BlockOutputs, PlanSlot, PlanStep, Role, Work};
 use crate::ids::{SlotName, StepPath};
 
 /// The index of a plan.
@@ -23,6 +23,9 @@ pub struct Index {
     /// Step by step: how many different steps it needs.
     pub needs: Vec<usize>,
     reads: OnceLock<Reads>,
+    callbacks: OnceLock<Vec<Vec<Arc<str>>>>,
+    within: OnceLock<Vec<Vec<usize>>>,
+    unguarded: OnceLock<Vec<Vec<Vec<usize>>>>,
 }
 
 /// Whose output enters what, by number.
@@ -96,6 +99,83 @@ impl Index {
                 None => return None,
             };
         }
+    }
+
+    /// The step at the top that a step stands in, or is; none for what runs only if something fails.
+    pub fn at_the_top(&self, plan: &Plan, step: usize) -> Option<usize> {
+        let mut step = step;
+        loop {
+            let block = plan.blocks.get(plan.steps.get(step)?.block)?;
+            match block.role {
+                Role::Root => return Some(step),
+                Role::Item | Role::Round | Role::Case => step = block.owner?,
+                Role::Handler | Role::Undo | Role::FlowHandler => return None,
+            }
+        }
+    }
+
+    /// Step by step: the slots that it uses, or that steps inside it use, each once; without what runs only if something fails.
+    pub fn slots_within(&self, plan: &Plan) -> &[Vec<usize>] {
+        self.within.get_or_init(|| {
+            let mut within = vec![Vec::new(); plan.steps.len()];
+            for (number, step) in plan.steps.iter().enumerate() {
+                let Some(slot) = step.slot else { continue };
+                let mut around = Some(number);
+                while let Some(number) = around {
+                    if !within[number].contains(&slot) {
+                        within[number].push(slot);
+                    }
+                    let block = &plan.blocks[plan.steps[number].block];
+                    around = match block.role {
+                        Role::Item | Role::Round | Role::Case => block.owner,
+                        Role::Root | Role::Handler | Role::Undo | Role::FlowHandler => None,
+                    };
+                }
+            }
+            within
+        })
+    }
+
+    /// Step by step: the ids of the steps whose callbacks its expressions name.
+    pub fn callbacks(&self, plan: &Plan) -> &[Vec<Arc<str>>] {
+        self.callbacks.get_or_init(|| {
+            let ids = |step: &PlanStep| {
+                let input = match &step.work {
+                    Work::Module(module) | Work::Hold { module, .. } => module.with.references(),
+                    Work::Each { items, .. } => items.references(),
+                    Work::Switch { subject, .. } => subject.references(),
+                    Work::Repeat { test, .. } => test.references(),
+                };
+                let condition = step.condition.as_ref().map(Condition::references);
+                let paths = input.paths.into_iter();
+                let mut ids: Vec<Arc<str>> = paths
+                    .chain(condition.into_iter().flat_map(|c| c.paths))
+                    .filter_map(|path| {
+                        Some(path.strip_prefix("callbacks.")?.split('.').next()?.into())
+                    })
+                    .collect();
+                ids.sort_unstable();
+                ids.dedup();
+                ids
+            };
+            plan.steps.iter().map(ids).collect()
+        })
+    }
+
+    /// Block by block and output by output: the steps without which it has no value.
+    pub fn outputs_unguarded(&self, plan: &Plan) -> &[Vec<Vec<usize>>] {
+        self.unguarded.get_or_init(|| {
+            let blocks = plan.blocks.iter().enumerate();
+            blocks
+                .map(|(number, block)| match &block.outputs {
+                    BlockOutputs::Named(outputs) => outputs
+                        .iter()
+                        .map(|(_, output)| self.named(plan, number, &output.references(), true))
+                        .collect(),
+                    BlockOutputs::ByStep | BlockOutputs::Whole(_) => Vec::new(),
+                })
+                .collect()
+        })
     }
 
     /// Whose output enters what in its plan, found when it is first asked for.

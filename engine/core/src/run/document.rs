@@ -8,11 +8,15 @@ use serde_json::{Map, Value, json};
 
 use crate::flow::plan::{Role, Work};
 use crate::ids::{RequestId, SignInId, UserId};
-use crate::run::frame::{Instance, ROOT};
+use crate::run::frame::{Instance, ROOT, Undone};
+use crate::run::inside::Inside;
 use crate::run::parts::Hold;
 use crate::run::privacy::Privacy;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
+
+/// A document tells of so many steps inside loops, cases and handlers; of more it says how many were left out.
+const MOST_INSIDE: usize = 1_000;
 
 /// Who looks.
 #[derive(Debug, Clone)]
@@ -46,10 +50,13 @@ pub fn document(run: &Run, viewer: &Viewer, now: Time, links: &Links<'_>) -> Run
     let privacy = Privacy::of(run, viewer);
     let all = instances(run);
     let states = states(run, &all);
+    let shown = shown(run, &all);
+    let left_out = shown.iter().filter(|shown| !**shown).count();
     let steps: Map<String, Value> = all
         .iter()
         .zip(states)
         .enumerate()
+        .filter(|(place, _)| shown[*place])
         .map(|(order, (&(at, _), state))| {
             let shown = step_document(run, &privacy, at, state, order);
             (run.path(at).to_string(), shown)
@@ -66,7 +73,7 @@ pub fn document(run: &Run, viewer: &Viewer, now: Time, links: &Links<'_>) -> Run
         Phase::Open | Phase::Cancelling { .. } => (Value::Null, None, None),
     };
     let created = run.created.as_deref();
-    RunDocument(json!({
+    let mut document = json!({
         "run": created.map(|c| &c.run),
         "flow": created.map(|c| &c.flow_name),
         "version": created.and_then(|c| c.number),
@@ -81,7 +88,38 @@ pub fn document(run: &Run, viewer: &Viewer, now: Time, links: &Links<'_>) -> Run
         "error": error,
         "created_at": created.map(|c| c.at),
         "finished_at": finished_at,
-    }))
+    });
+    if let Some(fields) = document.as_object_mut() {
+        if left_out > 0 {
+            fields.insert("steps_left_out".to_owned(), json!(left_out));
+        }
+        if let Some(parent) = created.and_then(|created| created.parent.as_ref()) {
+            let parent = json!({"run": parent.run, "step": parent.step});
+            fields.insert("parent".to_owned(), parent);
+        }
+    }
+    RunDocument(document)
+}
+
+/// Which of the steps are shown: all at the top, and inside of these first what is under way or has not gone well.
+fn shown(run: &Run, all: &[(Instance, Option<usize>)]) -> Vec<bool> {
+    let mut shown: Vec<bool> = all.iter().map(|(at, _)| at.frame == ROOT).collect();
+    let mut room = MOST_INSIDE;
+    let is_plain = |at: Instance| {
+        matches!(
+            run.state(at),
+            StepState::Pending | StepState::Succeeded { .. } | StepState::Skipped { .. }
+        )
+    };
+    for plain in [false, true] {
+        for (shown, (at, _)) in shown.iter_mut().zip(all) {
+            if !*shown && room > 0 && is_plain(*at) == plain {
+                *shown = true;
+                room -= 1;
+            }
+        }
+    }
+    shown
 }
 
 /// All step instances there are, as a tree is written down: what is inside a step comes after it. With each, the place of the step it is in.
@@ -129,7 +167,8 @@ fn states(run: &Run, all: &[(Instance, Option<usize>)]) -> Vec<&'static str> {
         let (at, owner) = all[place];
         if matches!(run.state(at), StepState::Inside { .. }) {
             let has = |state: &str| inside[place].contains(&state);
-            states[place] = match (has("running"), has("paused"), has("waiting")) {
+            let clock = has("waiting") || run.round_due(at).is_some();
+            states[place] = match (has("running"), has("paused"), clock) {
                 (false, true, _) => "paused",
                 (false, false, true) => "waiting",
                 _ => "running",
@@ -263,7 +302,37 @@ fn step_document(
     }
     match run.state(at) {
         StepState::Pending => {}
-        StepState::Inside { at } => set("started_at", json!(at)),
+        StepState::Inside { at, inside } => {
+            set("started_at", json!(at));
+            match &**inside {
+                Inside::Each(each) => {
+                    let done = each.outputs.iter().flatten().count();
+                    let items = json!({
+                        "count": each.count(),
+                        "under_way": each.living,
+                        "done": done,
+                        "failed": each.failed.len(),
+                    });
+                    set("items", items);
+                }
+                Inside::Repeat(repeat) => set("rounds", json!(repeat.rounds)),
+                Inside::Case(case) => set("case", json!(case.case)),
+            }
+        }
+        StepState::Handling {
+            attempts,
+            error,
+            acted_as,
+            started_at,
+            ..
+        } => {
+            set("attempts", json!(attempts));
+            set("started_at", json!(started_at));
+            set("error", privacy.error(Some(number), error));
+            if let Some(acted_as) = acted_as {
+                set("acted_as", privacy.acted_as(number, acted_as));
+            }
+        }
         StepState::Held { attempt, hold, at } => {
             set("attempts", json!(attempt));
             set("started_at", json!(at));
@@ -312,6 +381,7 @@ fn step_document(
             acted_as,
             started_at,
             at,
+            handled,
         } => {
             set("attempts", json!(attempts));
             set("started_at", json!(started_at));
@@ -320,6 +390,10 @@ fn step_document(
             if let Some(acted_as) = acted_as {
                 set("acted_as", privacy.acted_as(number, acted_as));
             }
+            if let Some(error) = handled {
+                set("handled", json!(true));
+                set("error", privacy.error(Some(number), error));
+            }
         }
         StepState::Failed {
             attempts,
@@ -327,6 +401,7 @@ fn step_document(
             acted_as,
             started_at,
             at,
+            continued,
         } => {
             set("attempts", json!(attempts));
             set("started_at", json!(started_at));
@@ -335,11 +410,20 @@ fn step_document(
             if let Some(acted_as) = acted_as {
                 set("acted_as", privacy.acted_as(number, acted_as));
             }
+            if *continued {
+                set("continued", json!(true));
+            }
         }
         StepState::Skipped { because, at } => {
             set("skipped", json!(because));
             set("finished_at", json!(at));
         }
+    }
+    match run.frames[at.frame].undone.get(&number) {
+        Some(Undone::UnderWay) => set("undone", json!("under_way")),
+        Some(Undone::Done) => set("undone", json!("done")),
+        Some(Undone::Not(_)) => set("undone", json!("failed")),
+        None => {}
     }
     document
 }
@@ -349,7 +433,9 @@ fn step_state(run: &Run, at: Instance) -> &'static str {
     match run.state(at) {
         StepState::Pending if run.waits_for_person(at) => "paused",
         StepState::Pending => "pending",
-        StepState::Running { .. } | StepState::Inside { .. } => "running",
+        StepState::Running { .. } | StepState::Inside { .. } | StepState::Handling { .. } => {
+            "running"
+        }
         StepState::Retrying { .. } if run.waits_for_person(at) => "paused",
         StepState::Undecided { .. }
         | StepState::Held {

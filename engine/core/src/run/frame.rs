@@ -1,13 +1,15 @@
 //! Frames: living instances of a flow's blocks. The root frame holds the steps at the top; each item, round, case, handler and undo has one of
 //! its own while it lives. Frames are made and ended by events alone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Index, IndexMut, Range};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::error::StepError;
 use crate::flow::Plan;
+use crate::flow::plan::Role;
 use crate::ids::StepPath;
 use crate::run::progress::Verdict;
 use crate::run::state::{Run, StepState};
@@ -31,6 +33,17 @@ impl Instance {
     }
 }
 
+/// What became of taking a step back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// It has begun.
+    UnderWay,
+    /// It was.
+    Done,
+    /// It was not.
+    Not(StepError),
+}
+
 /// One instance of a block.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -42,6 +55,18 @@ pub struct Frame {
     pub path: Option<StepPath>,
     /// The item's or the round's number, from 0.
     pub index: u64,
+    /// The list of its loop and the place of its item in it.
+    pub item: Option<(Arc<Value>, usize)>,
+    /// What the handler sees as `error`.
+    pub error: Option<Arc<Value>>,
+    /// True if it comes after the run's own steps: an undo, the flow's handler, and what is inside these. Nothing stops it.
+    pub after: bool,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// The frames of its steps that are still there, in the order in which they began.
+    pub children: BTreeMap<usize, Vec<u32>>,
+    /// Which of its steps were undone, or should have been.
+    pub undone: BTreeMap<usize, Undone>,
     /// The number of its first step.
     pub first: usize,
     /// Step by step, from the first.
@@ -50,6 +75,10 @@ pub struct Frame {
     pub(super) open_needs: Vec<usize>,
     /// Verdicts that cannot change any more, as they are found.
     pub(super) verdicts: Vec<OnceLock<Verdict>>,
+    /// What the test of its loop says after this round, once it was asked.
+    pub(super) test: OnceLock<Result<bool, Box<StepError>>>,
+    /// Whether a step in it was not begun because the run, or what it stands in, was ending.
+    pub(super) stopped: bool,
     /// Pending steps that ask of failure and need nothing: their turn comes when nothing else here moves.
     pub(super) deferred: BTreeSet<usize>,
     /// How many steps can move or are on their way: ready, waiting, under way, held.
@@ -74,10 +103,18 @@ impl Frame {
             owner: None,
             path: None,
             index: 0,
+            item: None,
+            error: None,
+            after: false,
+            ended: false,
+            children: BTreeMap::new(),
+            undone: BTreeMap::new(),
             first,
             states: vec![StepState::Pending; planned.len()],
             open_needs: steps.map(|step| plan.index.needs[step]).collect(),
             verdicts: vec![OnceLock::new(); planned.len()],
+            test: OnceLock::new(),
+            stopped: false,
             deferred: BTreeSet::new(),
             live: 0,
             settled: 0,
@@ -103,10 +140,11 @@ impl Frame {
     }
 }
 
-/// The frames of a run, by number.
+/// The frames of a run, by number. A number is used again after its frame was dropped.
 #[derive(Debug, Clone)]
 pub struct Frames {
     frames: Vec<Option<Box<Frame>>>,
+    free: Vec<u32>,
     by_path: HashMap<StepPath, u32>,
 }
 
@@ -114,6 +152,7 @@ impl Frames {
     pub(super) fn new(root: Frame) -> Self {
         Self {
             frames: vec![Some(Box::new(root))],
+            free: Vec::new(),
             by_path: HashMap::new(),
         }
     }
@@ -123,6 +162,31 @@ impl Frames {
         (0..)
             .zip(&self.frames)
             .filter_map(|(number, frame)| Some((number, frame.as_deref()?)))
+    }
+
+    /// Takes a frame in and gives it a number.
+    pub(super) fn add(&mut self, frame: Frame) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.frames.push(None);
+            u32::try_from(self.frames.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(path) = &frame.path {
+            self.by_path.insert(path.clone(), number);
+        }
+        if let Some(place) = self.frames.get_mut(number as usize) {
+            *place = Some(Box::new(frame));
+        }
+        number
+    }
+
+    /// Forgets a frame.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Box<Frame>> {
+        let frame = self.frames.get_mut(number as usize)?.take()?;
+        if let Some(path) = &frame.path {
+            self.by_path.remove(path);
+        }
+        self.free.push(number);
+        Some(frame)
     }
 
     /// The one of a path; the root has none.
@@ -159,8 +223,11 @@ impl Run {
 
     /// The name of a step instance.
     pub fn path(&self, at: Instance) -> StepPath {
-        match &self.frames[at.frame].path {
+        let frame = &self.frames[at.frame];
+        match &frame.path {
             None => self.plan.steps[at.step].path.clone(),
+            // What undoes a step is one step, and named as its frame is.
+            Some(path) if self.plan.blocks[frame.block].role == Role::Undo => path.clone(),
             Some(frame) => frame.within(self.plan.steps[at.step].id.as_str()),
         }
     }
@@ -168,12 +235,14 @@ impl Run {
     /// The step instance of a path; none if there is no such step, or its frame is not there.
     pub fn instance(&self, path: &StepPath) -> Option<Instance> {
         let (frame, id) = match path.as_str().rsplit_once('/') {
-            None => return self.plan.step(path).map(Instance::root),
+            None => (ROOT, path.as_str()),
+            Some((_, id @ "undo")) => (self.frames.by_path(path.as_str())?, id),
             Some((frame, id)) => (self.frames.by_path(frame)?, id),
         };
-        let mut steps = self.frames[frame].steps();
-        let step = steps.find(|step| self.plan.steps[*step].id.as_str() == id)?;
-        Some(Instance { frame, step })
+        let living = &self.frames[frame];
+        let step = self.plan.index.in_block(living.block, id)?;
+        let here = living.steps().contains(&step);
+        here.then_some(Instance { frame, step })
     }
 
     /// What a step that has ended well gave.

@@ -2,15 +2,16 @@
 //! holds nothing that folding the journal again would not give.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
 use crate::error::StepError;
-use crate::expr::Scope;
+use crate::flow::plan::Role;
 use crate::flow::{Ask, Plan, SlotKind};
 use crate::run::frame::{Frame, Instance, ROOT};
 use crate::run::holds::Holds;
+use crate::run::inside::Ended;
 use crate::run::parts::{Created, SkipReason};
 use crate::run::standing::Running;
 use crate::run::state::{Phase, Run, SlotState, StepState};
@@ -43,6 +44,26 @@ pub(super) struct Progress {
     pub held: BTreeSet<Instance>,
     /// What came for them, and when the clock will move them.
     pub holds: Holds,
+    /// Frames in which all steps have ended: they can end.
+    pub settled: BTreeSet<u32>,
+    /// Loops and switches that come to their next round or to their end, and failed steps whose handler can begin.
+    pub turning: BTreeSet<Instance>,
+    /// Frames that have not ended and in which a step has failed.
+    pub failing: BTreeSet<u32>,
+    /// How many finished frames of loops are kept.
+    pub kept: usize,
+    /// Slot by slot: how many steps that have not ended use it or hold steps that do, without and with those that come after the run's own.
+    pub wanting: Vec<[usize; 2]>,
+    /// What is still to be undone, the next one last; none before the first undo.
+    pub undo: Option<Vec<Instance>>,
+    /// The undo or the flow's handler that is under way.
+    pub after: Option<u32>,
+    /// How the flow's handler ended.
+    pub handled: Option<Ended>,
+    /// What the run gives back, once it was evaluated.
+    pub outputs: OnceLock<Ended>,
+    /// Outputs of steps around the loop that this run does a part of.
+    pub outer_steps: Vec<(Arc<str>, Arc<Value>)>,
     /// True once a step was skipped because the run had taken too long: nothing that stands still after that takes it back.
     pub timed_out: bool,
     /// The slots that everything waits for before the first step.
@@ -56,7 +77,7 @@ pub(super) struct Progress {
     /// Since when only people are awaited: meanwhile the run's time stands still.
     pub paused_since: Option<Time>,
     /// What every expression of the run can look at.
-    roots: Vec<(&'static str, Arc<Value>)>,
+    pub roots: Vec<(&'static str, Arc<Value>)>,
 }
 
 impl Progress {
@@ -68,7 +89,10 @@ impl Progress {
             .filter(|(_, slot)| {
                 matches!(&slot.slot.kind, SlotKind::Dynamic(dynamic) if dynamic.ask == Ask::UpFront)
                     && !slot.may_be_needed
-                    && !slot.used_by.is_empty()
+                    && slot
+                        .used_by
+                        .iter()
+                        .any(|step| plan.index.at_the_top(plan, *step).is_some())
             })
             .map(|(number, _)| number)
             .collect();
@@ -80,6 +104,16 @@ impl Progress {
             running: BTreeSet::new(),
             held: BTreeSet::new(),
             holds: Holds::default(),
+            settled: BTreeSet::new(),
+            turning: BTreeSet::new(),
+            failing: BTreeSet::new(),
+            kept: 0,
+            wanting: vec![[0, 0]; plan.slots.len()],
+            undo: None,
+            after: None,
+            handled: None,
+            outputs: OnceLock::new(),
+            outer_steps: Vec::new(),
             timed_out: false,
             gate_open: gate.is_empty(),
             gate,
@@ -130,9 +164,20 @@ impl Run {
     pub(super) fn enqueue_all(&mut self, frame: u32) {
         for step in self.frames[frame].steps() {
             let at = Instance { frame, step };
-            if self.open_needs(at) == 0 {
-                self.enqueue(at);
-            }
+            self.want(at, 1);
+            self.enqueue(at);
+        }
+        if frame != ROOT && self.frames[frame].is_settled() {
+            self.progress.settled.insert(frame);
+        }
+    }
+
+    /// Counts a step among those that may still want their slots, or no longer.
+    fn want(&mut self, at: Instance, change: isize) {
+        let after = usize::from(self.frames[at.frame].after);
+        for &slot in &self.plan.index.slots_within(&self.plan)[at.step] {
+            let count = &mut self.progress.wanting[slot][after];
+            *count = count.saturating_add_signed(change);
         }
     }
 
@@ -153,6 +198,12 @@ impl Run {
 
     /// Takes a step off the lists that its state had put it on.
     fn leave(&mut self, at: Instance) {
+        if matches!(
+            self.state(at),
+            StepState::Pending | StepState::Retrying { .. }
+        ) {
+            self.want(at, -1);
+        }
         let plain = !self.plan.steps[at.step].asks_of_failure;
         let frame = &mut self.frames[at.frame];
         let progress = &mut self.progress;
@@ -178,13 +229,22 @@ impl Run {
                 frame.live -= 1;
                 self.hold_ended(at);
             }
-            StepState::Inside { .. } => frame.live -= 1,
+            StepState::Inside { .. } | StepState::Handling { .. } => {
+                progress.turning.remove(&at);
+                frame.live -= 1;
+            }
             StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::Skipped { .. } => {}
         }
     }
 
     /// Puts a step on the lists that its state belongs to.
     fn enter(&mut self, at: Instance) {
+        if matches!(
+            self.state(at),
+            StepState::Pending | StepState::Retrying { .. }
+        ) {
+            self.want(at, 1);
+        }
         let plain = !self.plan.steps[at.step].asks_of_failure;
         let failing = self.is_failing(at.frame);
         let frame = &mut self.frames[at.frame];
@@ -215,12 +275,22 @@ impl Run {
                 frame.live += 1;
                 return;
             }
-            StepState::Succeeded { .. } => {}
+            StepState::Handling { .. } => {
+                progress.turning.insert(at);
+                frame.live += 1;
+                return;
+            }
+            StepState::Succeeded { .. }
+            | StepState::Failed {
+                continued: true, ..
+            } => {}
             StepState::Failed { .. } => {
                 frame.failed += 1;
                 frame.first_failed.get_or_insert(at.step);
+                progress.failing.insert(at.frame);
             }
             StepState::Skipped { because, .. } => {
+                frame.stopped |= *because == SkipReason::RunEnding;
                 // A failure would skip only steps that do not ask of it, and a cancelled run is no longer open.
                 progress.timed_out |= *because == SkipReason::RunEnding
                     && self.phase == Phase::Open
@@ -228,6 +298,9 @@ impl Run {
             }
         }
         frame.settled += 1;
+        if at.frame != ROOT && frame.is_settled() {
+            progress.settled.insert(at.frame);
+        }
         let first = frame.first;
         let plan = self.plan.clone();
         for &dependent in &plan.index.dependents[at.step] {
@@ -243,9 +316,35 @@ impl Run {
         }
     }
 
-    /// Whether a step of this frame has failed.
+    /// Whether nothing new starts in this frame, but for what asks of failure: because a step of it has failed, or one of those it stands in,
+    /// unless it stands in what asks of failure itself.
     pub(super) fn is_failing(&self, frame: u32) -> bool {
-        self.frames[frame].failed > 0
+        let mut number = frame;
+        loop {
+            let frame = &self.frames[number];
+            if frame.failed > 0 {
+                return true;
+            }
+            match frame.owner {
+                Some(owner) if self.hands_down(frame.block, owner) => number = owner.frame,
+                _ => return false,
+            }
+        }
+    }
+
+    fn hands_down(&self, block: usize, owner: Instance) -> bool {
+        self.plan.blocks[block].role != Role::Undo && !self.plan.steps[owner.step].asks_of_failure
+    }
+
+    /// What `failure()` answers: whether a step of this frame, or of those it stands in, has failed.
+    pub(super) fn has_failed(&self, frame: u32) -> bool {
+        self.outwards(frame).any(|(_, frame)| frame.failed > 0)
+    }
+
+    /// Whether the steps of a frame are to be broken off, as far as the state alone tells: the run is cancelled or has taken too long.
+    pub(super) fn is_stopping(&self, frame: u32) -> bool {
+        !self.frames[frame].after
+            && (self.progress.timed_out || matches!(self.phase, Phase::Cancelling { .. }))
     }
 
     /// The only place where a slot's state changes in a way that lets steps move or holds them.
@@ -313,8 +412,14 @@ impl Run {
         let frame = &self.frames[at.frame];
         !planned.asks_of_failure
             && planned.needs.iter().any(|need| {
-                matches!(frame.state(*need), StepState::Skipped { .. })
-                    && !planned.guarded.contains(need)
+                matches!(
+                    frame.state(*need),
+                    StepState::Skipped { .. }
+                        | StepState::Failed {
+                            continued: true,
+                            ..
+                        }
+                ) && !planned.guarded.contains(need)
             })
     }
 
@@ -346,28 +451,6 @@ impl Run {
         }
     }
 
-    /// What the expressions of a step can look at: the steps they name are among its needs.
-    pub(super) fn scope(&self, at: Instance) -> Scope {
-        self.scope_of(at.frame, self.plan.steps[at.step].needs.iter().copied())
-    }
-
-    /// A scope with the outputs of some steps, as far as they succeeded.
-    pub(super) fn scope_of(&self, frame: u32, steps: impl Iterator<Item = usize>) -> Scope {
-        Scope {
-            roots: self.progress.roots.clone(),
-            steps: steps
-                .filter_map(|step| match self.frames[frame].state(step) {
-                    StepState::Succeeded { output, .. } => {
-                        Some((self.plan.index.ids[step].clone(), output.clone()))
-                    }
-                    _ => None,
-                })
-                .collect(),
-            item: None,
-            failed: self.is_failing(frame),
-        }
-    }
-
     /// After every event: the run's time stands still while only people are awaited. Attempts whose start is not journaled count as if they
     /// had not begun, so that the journal alone gives the same time.
     pub(super) fn keep_time(&mut self, at: Time) {
@@ -388,12 +471,17 @@ impl Run {
             || (self.progress.paused_since.is_none() && self.progress.timeout_at <= now)
     }
 
-    /// Whether nothing new starts, but for what asks of failure.
-    pub(super) fn is_ending(&self, now: Time) -> bool {
-        self.is_failing(ROOT) || self.is_closing(now)
+    /// Whether nothing new starts in a frame, but for what asks of failure.
+    pub(super) fn is_ending(&self, frame: u32, now: Time) -> bool {
+        self.is_failing(frame) || self.closes(frame, now)
     }
 
-    /// Whether nothing new starts at all.
+    /// Whether nothing new starts in a frame at all.
+    pub(super) fn closes(&self, frame: u32, now: Time) -> bool {
+        !self.frames[frame].after && self.is_closing(now)
+    }
+
+    /// Whether nothing new starts at all, but for what comes after the run's own steps.
     pub fn is_closing(&self, now: Time) -> bool {
         matches!(self.phase, Phase::Cancelling { .. }) || self.has_timed_out(now)
     }

@@ -1,15 +1,16 @@
 //! What a failed attempt becomes, and what survives an interruption: retries, lost accounts, keys.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::app::Effect;
 use crate::error::{ErrorKind, StepError};
-use crate::flow::{Retry, SlotKind};
+use crate::flow::{Backoff, Retry, SlotKind};
 use crate::ids::StepPath;
 use crate::run::event::Event;
-use crate::run::frame::{Instance, ROOT};
+use crate::run::frame::Instance;
 use crate::run::parts::{ActedAs, AskReason};
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, StepState};
@@ -68,7 +69,7 @@ impl Run {
 
     /// Whether a step that did not get through may be tried again at all.
     pub(super) fn may_go_on(&self, at: Instance, now: Time) -> bool {
-        !self.is_closing(now)
+        !self.closes(at.frame, now)
             && (!self.is_failing(at.frame) || self.plan.steps[at.step].asks_of_failure)
     }
 
@@ -87,10 +88,12 @@ impl Run {
     ) -> Option<Time> {
         let planned = &self.plan.steps[at.step];
         let retry = planned.step.retry.as_ref()?;
-        // Of these only a refusal for being too fast says that nothing happened.
         let repeatable = match planned.effect {
-            Effect::Pure | Effect::Read | Effect::Idempotent => error.kind.is_transient(),
-            Effect::AtMostOnce | Effect::Step => error.kind == ErrorKind::RateLimited,
+            Effect::Pure | Effect::Read | Effect::Idempotent => retry.covers(error.kind),
+            // Of these only an answer that refuses says that nothing happened.
+            Effect::AtMostOnce | Effect::Step => {
+                retry.covers(error.kind) && error.kind == ErrorKind::RateLimited
+            }
         };
         if !repeatable || attempt >= retry.attempts {
             return None;
@@ -99,13 +102,17 @@ impl Run {
         Some(now.after(self.delay(&self.path(at), retry, attempt).max(asked)))
     }
 
-    /// Doubled each time up to the longest, of which a half to the whole is waited: how much, the run, the step and the attempt decide,
+    /// Always the first delay, or doubled each time up to the longest, of which a half to the whole is waited: how much, the run, the step and the attempt decide,
     /// so that many runs do not come back at once and one run decides the same again after a crash.
     fn delay(&self, step: &StepPath, retry: &Retry, attempt: u32) -> Duration {
-        let doubled = 1_u64
-            .checked_shl(attempt.saturating_sub(1))
+        let doublings = match retry.backoff {
+            Backoff::Constant => 0,
+            Backoff::Exponential => attempt.saturating_sub(1),
+        };
+        let grown = 1_u64
+            .checked_shl(doublings)
             .and_then(|factor| retry.first_delay_ms.0.checked_mul(factor));
-        let millis = doubled.unwrap_or(u64::MAX).min(retry.max_delay_ms.0);
+        let millis = grown.unwrap_or(u64::MAX).min(retry.max_delay_ms.0);
         let run = self.created.as_ref().map_or("", |c| c.run.as_str());
         let hash = hash(
             "actas/jitter/1",
@@ -176,24 +183,50 @@ impl Run {
     /// fail, those that may still be skipped are left alone.
     pub fn slot_failed(&self, slot: usize, error: &StepError, now: Time) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.phase != Phase::Open {
+        if matches!(self.phase, Phase::Ended { .. }) {
             return events;
         }
-        for &step in &self.plan.slots[slot].used_by {
-            let at = Instance { frame: ROOT, step };
-            let attempts = match self.state(at) {
-                StepState::Pending if self.is_gated() => 0,
-                StepState::Pending
-                    if self.open_needs(at) == 0 && matches!(self.verdict(at), Verdict::Go) =>
-                {
-                    0
-                }
-                StepState::Retrying { attempts, .. } => *attempts,
-                _ => continue,
-            };
+        let mut users: Vec<(Instance, u32)> = Vec::new();
+        if self.is_gated() {
+            let tops = self.tops_of(slot).into_iter().map(Instance::root);
+            let pending = tops.filter(|at| *self.state(*at) == StepState::Pending);
+            users.extend(pending.map(|at| (at, 0)));
+        } else {
+            let progress = &self.progress;
+            let deferred = progress.deferring.iter().flat_map(|&frame| {
+                let steps = self.frames[frame].deferred.iter();
+                steps.map(move |&step| Instance { frame, step })
+            });
+            let ready = progress.ready.iter().copied().chain(deferred);
+            let ready = ready.filter(|at| matches!(self.verdict(*at), Verdict::Go));
+            let retrying = progress
+                .retrying
+                .iter()
+                .filter_map(|(_, at)| match self.state(*at) {
+                    StepState::Retrying { attempts, .. } => Some((*at, *attempts)),
+                    _ => None,
+                });
+            let users_of = |at: &Instance| self.plan.steps[at.step].slot == Some(slot);
+            users.extend(
+                ready
+                    .chain(progress.parked.iter().copied())
+                    .map(|at| (at, 0))
+                    .chain(retrying)
+                    .filter(|(at, _)| users_of(at)),
+            );
+        }
+        for (at, attempts) in users {
             events.push(self.given_up(at, attempts, error.clone(), now));
         }
         events
+    }
+
+    /// The steps at the top that use a slot, or hold steps that do.
+    pub(super) fn tops_of(&self, slot: usize) -> BTreeSet<usize> {
+        let users = self.plan.slots[slot].used_by.iter();
+        users
+            .filter_map(|step| self.plan.index.at_the_top(&self.plan, *step))
+            .collect()
     }
 
     /// A step that fails without another attempt.
@@ -206,13 +239,22 @@ impl Run {
     ) -> Event {
         let path = self.path(at);
         let started_at = match self.state(at) {
-            StepState::Retrying { started_at, .. } => *started_at,
+            StepState::Retrying { started_at, .. } | StepState::Handling { started_at, .. } => {
+                *started_at
+            }
+            StepState::Inside { at, .. } => *at,
             _ => now,
         };
+        // What failed inside of a step says where it did.
+        let error = if error.step.is_some() {
+            error
+        } else {
+            error.at(&path)
+        };
         Event::StepFailed {
-            step: path.clone(),
+            step: path,
             attempt: attempts,
-            error: error.at(&path),
+            error,
             retry_at: None,
             acted_as: None,
             started_at,

@@ -23,12 +23,13 @@ impl Run {
         match &self.phase {
             _ if self.created.is_none() => "queued",
             Phase::Ended { ending, .. } => ending.as_str(),
-            Phase::Cancelling { .. } => "running",
-            Phase::Open if self.has_timed_out(now) => "running",
-            Phase::Open if self.awaits_only_people(Running::AsTheyAre) => "paused",
-            Phase::Open if self.something_moves(Running::AsTheyAre) => "running",
-            Phase::Open if self.progress.holds.ending(now).next().is_some() => "running",
-            Phase::Open => match self.next_retry() {
+            // What is under way finishes; what comes after the run's own steps may wait again.
+            Phase::Cancelling { .. } if !self.root().is_settled() => "running",
+            Phase::Open if !self.root().is_settled() && self.has_timed_out(now) => "running",
+            _ if self.awaits_only_people(Running::AsTheyAre) => "paused",
+            _ if self.something_moves(Running::AsTheyAre) => "running",
+            _ if self.progress.holds.ending(now).next().is_some() => "running",
+            _ => match self.next_retry().into_iter().chain(self.next_round()).min() {
                 Some(due) if due <= now => "running",
                 None if !self.waits_for_machines() => "running",
                 _ => "waiting",
@@ -46,17 +47,18 @@ impl Run {
 
     /// The next instant at which the clock alone moves it: a retry, a pause's deadline, the run's.
     pub fn next_due(&self) -> Option<Time> {
-        if self.created.is_none() || self.phase != Phase::Open {
+        if self.created.is_none() || matches!(self.phase, Phase::Ended { .. }) {
             return None;
         }
-        let limit = match self.progress.paused_since {
-            Some(_) => None,
-            None => Some(self.progress.timeout_at),
-        };
+        // What comes after the run's own steps is not bounded by the run's limit.
+        let bounded = self.phase == Phase::Open && !self.root().is_settled();
+        let limit =
+            (bounded && self.progress.paused_since.is_none()).then_some(self.progress.timeout_at);
         let pauses = self.awaited_slots().filter_map(|slot| self.deadline(slot));
         let holds = self.progress.holds.next_due();
         pauses
             .chain(self.next_retry())
+            .chain(self.next_round())
             .chain(holds)
             .chain(limit)
             .min()
@@ -66,13 +68,9 @@ impl Run {
     pub fn awaited_slots(&self) -> impl Iterator<Item = usize> + '_ {
         let open = self.phase == Phase::Open;
         (0..self.slots.len()).filter(move |&slot| {
-            open && matches!(self.slots[slot], SlotState::Asked { .. })
-                && self.plan.slots[slot].used_by.iter().any(|&step| {
-                    matches!(
-                        self.root().state(step),
-                        StepState::Pending | StepState::Retrying { .. }
-                    )
-                })
+            let [own, after] = self.progress.wanting[slot];
+            matches!(self.slots[slot], SlotState::Asked { .. })
+                && ((open && own > 0) || (after > 0 && !matches!(self.phase, Phase::Ended { .. })))
         })
     }
 
@@ -108,7 +106,12 @@ impl Run {
 
     /// Whether a step stands where only its slot's person can move it.
     pub(super) fn waits_for_person(&self, at: Instance) -> bool {
-        self.phase == Phase::Open
+        let moves = match self.phase {
+            Phase::Open => true,
+            Phase::Cancelling { .. } => self.frames[at.frame].after,
+            Phase::Ended { .. } => false,
+        };
+        moves
             && self.is_asked(at.step)
             && match self.state(at) {
                 StepState::Pending => self.open_needs(at) == 0 && self.is_held(at),
@@ -127,38 +130,61 @@ impl Run {
             .map(|(due, _)| *due)
     }
 
-    /// True if neither the engine nor the clock (deadlines apart) can move anything until a person does.
-    pub(super) fn awaits_only_people(&self, running: Running) -> bool {
-        self.created.is_some()
-            && self.phase == Phase::Open
-            && !self.something_moves(running)
-            && (self.is_gated() || (self.next_retry().is_none() && !self.waits_for_machines()))
+    /// When the clock begins the next round of a loop.
+    pub(super) fn next_round(&self) -> Option<Time> {
+        let turning = self.progress.turning.iter();
+        turning.filter_map(|at| self.round_due(*at)).min()
     }
 
-    /// True if there is something to do now, retries and deadlines apart, or an attempt is under way.
+    /// True if neither the engine nor the clock (deadlines apart) can move anything until a person does.
+    pub(super) fn awaits_only_people(&self, running: Running) -> bool {
+        let goes_on = match self.phase {
+            Phase::Open => true,
+            Phase::Cancelling { .. } => self.progress.after.is_some(),
+            Phase::Ended { .. } => false,
+        };
+        self.created.is_some()
+            && goes_on
+            && !self.something_moves(running)
+            && (self.is_gated()
+                || (self.next_retry().is_none()
+                    && self.progress.turning.is_empty()
+                    && !self.waits_for_machines()))
+    }
+
+    /// True if there is something to do now, what waits for the clock apart, or an attempt is under way.
     fn something_moves(&self, running: Running) -> bool {
         let progress = &self.progress;
         let unseen = |at: &Instance| running == Running::AsJournaled && !self.is_journaled(at.step);
         // What is under way and not in the journal would be among the deferred again.
         let put_back = |at: &Instance| unseen(at) && self.is_deferrable(at.step);
+        let given_up =
+            |at: &Instance| self.is_failing(at.frame) && !self.plan.steps[at.step].asks_of_failure;
         let moves = |at: &Instance| {
-            !unseen(at)
-                || (!self.is_asked(at.step) && !put_back(at))
-                || (self.is_failing(at.frame) && !self.plan.steps[at.step].asks_of_failure)
+            !unseen(at) || (!self.is_asked(at.step) && !put_back(at)) || given_up(at)
         };
-        if progress.running.iter().any(moves) || self.root().is_settled() {
+        if progress.running.iter().any(moves)
+            || !progress.settled.is_empty()
+            || (self.root().is_settled() && progress.after.is_none())
+        {
             return true;
         }
         // What a failing block waits for is given up.
         let released = |at: &Instance| {
-            self.is_failing(at.frame)
-                && !self.plan.steps[at.step].asks_of_failure
+            given_up(at)
                 && matches!(self.state(*at), StepState::Held { hold, .. } if !matches!(hold, Hold::Child { .. }))
         };
         if progress.holds.moves() || progress.held.iter().any(released) {
             return true;
         }
-        if self.is_failing(ROOT) && (self.root().plain_pending > 0 || self.has_plain_retry()) {
+        if progress
+            .turning
+            .iter()
+            .any(|at| given_up(at) || self.round_due(*at).is_none())
+        {
+            return true;
+        }
+        if !progress.failing.is_empty() && self.something_is_given_up() {
             return true;
         }
         if self.is_gated() {
@@ -195,8 +221,12 @@ impl Run {
         )
     }
 
-    fn has_plain_retry(&self) -> bool {
-        let plain = |(_, at): &(Time, Instance)| !self.plan.steps[at.step].asks_of_failure;
-        self.progress.retrying.iter().any(plain)
+    /// Whether a step of a failing frame is still to be skipped, or given up before its next attempt.
+    fn something_is_given_up(&self) -> bool {
+        let given_up =
+            |at: &Instance| self.is_failing(at.frame) && !self.plan.steps[at.step].asks_of_failure;
+        let mut frames = self.frames.iter();
+        frames.any(|(number, frame)| frame.plain_pending > 0 && self.is_failing(number))
+            || self.progress.retrying.iter().any(|(_, at)| given_up(at))
     }
 }

@@ -8,6 +8,7 @@ use crate::error::StepError;
 use crate::flow::Plan;
 use crate::ids::{RequestId, SignInId, UserId};
 use crate::run::frame::{Frame, Frames};
+use crate::run::inside::Inside;
 use crate::run::parts::{ActedAs, AskReason, Bound, Created, Ending, Hold, SkipReason};
 use crate::run::progress::Progress;
 use crate::time::Time;
@@ -105,6 +106,21 @@ pub enum StepState {
     Inside {
         /// Since when.
         at: Time,
+        /// What is inside it.
+        inside: Box<Inside>,
+    },
+    /// It failed for good, and its `on_error` has its say.
+    Handling {
+        /// Attempts in all.
+        attempts: u32,
+        /// Why it failed.
+        error: StepError,
+        /// As which account.
+        acted_as: Option<ActedAs>,
+        /// When the last attempt began.
+        started_at: Time,
+        /// When it failed.
+        at: Time,
     },
     /// Ended well.
     Succeeded {
@@ -118,6 +134,8 @@ pub enum StepState {
         started_at: Time,
         /// When it ended.
         at: Time,
+        /// Why it failed itself, if its output is its handler's.
+        handled: Option<StepError>,
     },
     /// Failed for good.
     Failed {
@@ -131,6 +149,8 @@ pub enum StepState {
         started_at: Time,
         /// When it ended.
         at: Time,
+        /// Whether the rest goes on as if it had been skipped (`on_error: continue`).
+        continued: bool,
     },
     /// Will not run.
     Skipped {
@@ -197,6 +217,7 @@ impl StepState {
             Self::Held { .. } => "the step waits",
             Self::Undecided { .. } => "a person is to say what became of the step",
             Self::Inside { .. } => "what is inside the step has begun",
+            Self::Handling { .. } => "the step has failed, and its handler runs",
             Self::Succeeded { .. } => "the step has succeeded",
             Self::Failed { .. } => "the step has failed",
             Self::Skipped { .. } => "the step was skipped",

@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, StepError};
 use crate::ids::{RequestId, StepPath};
+use crate::run::apply::Failure;
 use crate::run::decision;
 use crate::run::event::Event;
 use crate::run::frame::Instance;
@@ -119,7 +120,7 @@ impl Run {
             return Err("it does not say whose answer it is".to_owned());
         }
         let late = until.is_some_and(|until| until.after(GRACE) <= now);
-        if !late && !self.is_closing(now) {
+        if !late && !self.closes(at.frame, now) {
             return Err("its deadline has not passed".to_owned());
         }
         Ok(at)
@@ -143,6 +144,7 @@ impl Run {
                 acted_as,
                 started_at,
                 at,
+                handled: None,
             },
             Answer::Again => StepState::Retrying {
                 attempts,
@@ -150,13 +152,16 @@ impl Run {
                 due: at,
                 started_at,
             },
-            Answer::GiveUp => StepState::Failed {
-                attempts,
-                error: given_up(error, by),
-                acted_as,
-                started_at,
-                at,
-            },
+            Answer::GiveUp => self.failed(
+                step,
+                Failure {
+                    attempts,
+                    error: given_up(error, by),
+                    acted_as,
+                    started_at,
+                    at,
+                },
+            ),
         };
         self.set_step(step, state);
     }

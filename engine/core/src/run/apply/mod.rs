@@ -1,11 +1,14 @@
 //! What each event does to a run, and whether it is legal. One topic per file; nothing here decides what happens next.
 
 mod doubts;
+mod frames;
 mod outside;
 mod slots;
 mod steps;
 
+pub(super) use frames::{STOPPED, is_stop};
 pub(super) use outside::{fits, misfit};
+pub(super) use steps::Failure;
 
 use crate::error::StepError;
 use crate::ids::{SlotName, StepPath};
@@ -65,7 +68,7 @@ impl Run {
             | Event::CaseChosen { .. }
             | Event::HandlerBegan { .. }
             | Event::UndoBegan { .. }
-            | Event::FrameEnded { .. } => Err("the flow has no such step".to_owned()),
+            | Event::FrameEnded { .. } => self.take_frame(event),
             Event::StepHeld { .. }
             | Event::CallbackCame { .. }
             | Event::ApprovalDecided { .. }
@@ -136,13 +139,18 @@ impl Run {
         if !self.progress.running.is_empty() {
             return Err("an attempt is under way".to_owned());
         }
+        if self.progress.after.is_some() {
+            return Err("what comes after its steps is under way".to_owned());
+        }
         match ending {
             Ending::Succeeded if cancelling => Err("the run is being cancelled".to_owned()),
             Ending::Cancelled if !cancelling => Err("nobody cancelled it".to_owned()),
             Ending::Succeeded | Ending::Cancelled if !root.is_settled() => {
                 Err("not every step has ended".to_owned())
             }
-            Ending::Succeeded if root.failed > 0 => Err("a step has failed".to_owned()),
+            Ending::Succeeded if root.failed > 0 && !self.is_made_good() => {
+                Err("a step has failed".to_owned())
+            }
             Ending::Failed if error.is_none() => Err("it does not say why".to_owned()),
             _ => Ok(()),
         }

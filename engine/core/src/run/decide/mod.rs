@@ -1,16 +1,15 @@
 //! What happens next. Nothing here performs anything.
 
-use std::sync::Arc;
-
-use serde_json::{Map, Value};
+mod aftermath;
+mod constructs;
 
 use crate::error::{ErrorKind, StepError};
 use crate::flow::plan::Work;
 use crate::run::command::{Command, StartHold, StartStep};
 use crate::run::ends::no_longer_awaited;
 use crate::run::event::Event;
-use crate::run::frame::{Instance, ROOT};
-use crate::run::parts::{Ending, SkipReason};
+use crate::run::frame::Instance;
+use crate::run::parts::SkipReason;
 use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, SlotState, StepState};
 use crate::time::Time;
@@ -25,8 +24,8 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
     if run.created.is_none() || matches!(run.phase, Phase::Ended { .. }) {
         return Vec::new();
     }
-    if run.root().is_settled() {
-        return vec![finish(run)];
+    if run.root().is_settled() && run.progress.after.is_none() {
+        return vec![aftermath::next(run, now)];
     }
     let mut decision = Decision {
         run,
@@ -37,8 +36,10 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
         resolving: Vec::new(),
     };
     decision.wind_down();
+    decision.end_frames();
+    decision.turn();
     decision.end_waiting();
-    if !run.is_closing(now) {
+    if !run.is_closing(now) || run.progress.after.is_some() {
         decision.pass_deadlines();
         if run.is_gated() {
             decision.gate();
@@ -70,19 +71,26 @@ struct Decision<'r> {
 }
 
 impl Decision<'_> {
-    /// A run that fails or closes skips what has not begun and tries nothing again.
+    /// Where something fails or the run closes, what has not begun is skipped and nothing is tried again.
     fn wind_down(&mut self) {
         let (run, now) = (self.run, self.now);
-        let closing = run.is_closing(now);
-        if !closing && !run.is_failing(ROOT) {
+        if !run.is_closing(now) && run.progress.failing.is_empty() {
             return;
         }
-        let root = run.root();
-        let goes_on = |step: usize| !closing && run.plan.steps[step].asks_of_failure;
-        if closing || root.plain_pending > 0 {
-            for step in root.steps() {
-                if *root.state(step) == StepState::Pending && !goes_on(step) {
-                    self.skip(Instance::root(step), SkipReason::RunEnding);
+        let goes_on = |at: Instance| run.may_go_on(at, now);
+        for (number, frame) in run.frames.iter() {
+            if frame.ended || !run.is_ending(number, now) {
+                continue;
+            }
+            if run.closes(number, now) || frame.plain_pending > 0 {
+                for step in frame.steps() {
+                    let at = Instance {
+                        frame: number,
+                        step,
+                    };
+                    if *frame.state(step) == StepState::Pending && !goes_on(at) {
+                        self.skip(at, SkipReason::RunEnding);
+                    }
                 }
             }
         }
@@ -90,9 +98,9 @@ impl Decision<'_> {
             if let StepState::Retrying {
                 attempts, error, ..
             } = run.state(at)
-                && !goes_on(at.step)
+                && !goes_on(at)
             {
-                let error = if run.has_timed_out(now) {
+                let error = if run.closes(at.frame, now) && run.has_timed_out(now) {
                     timed_out(run)
                 } else {
                     error.clone()
@@ -147,7 +155,7 @@ impl Decision<'_> {
             match run.slots[slot] {
                 SlotState::Unresolved => self.resolve(slot),
                 SlotState::Expired => {
-                    for &step in &run.plan.slots[slot].used_by {
+                    for step in run.tops_of(slot) {
                         if *run.root().state(step) == StepState::Pending {
                             self.fail(Instance::root(step), 0, nobody_signed_in(run, slot));
                         }
@@ -160,9 +168,7 @@ impl Decision<'_> {
 
     fn start(&mut self) {
         let progress = &self.run.progress;
-        let goes_on = |at: &Instance| {
-            !self.run.is_failing(at.frame) || self.run.plan.steps[at.step].asks_of_failure
-        };
+        let goes_on = |at: &Instance| self.run.may_go_on(*at, self.now);
         let due = progress
             .retrying
             .iter()
@@ -182,7 +188,10 @@ impl Decision<'_> {
             let living = &self.run.frames[frame];
             if living.live == 0 {
                 for &step in &living.deferred {
-                    self.consider(Instance { frame, step });
+                    let at = Instance { frame, step };
+                    if self.run.may_go_on(at, self.now) {
+                        self.consider(at);
+                    }
                 }
             }
         }
@@ -216,8 +225,7 @@ impl Decision<'_> {
         }
         let attempt = attempts.saturating_add(1);
         let Some(work) = run.plan.steps[at.step].module() else {
-            let error = StepError::new(ErrorKind::Internal, "this step uses no module");
-            return self.fail(at, attempt, error);
+            return self.begin_inside(at);
         };
         match work.with.evaluate(&run.scope(at)) {
             Ok(input) => {
@@ -263,66 +271,6 @@ impl Decision<'_> {
         let event = self.run.given_up(at, attempts, error, self.now);
         self.commands.push(Command::Record(event));
     }
-}
-
-fn finish(run: &Run) -> Command {
-    let failed = |error| Command::Finish {
-        ending: Ending::Failed,
-        outputs: Arc::default(),
-        error: Some(error),
-    };
-    if matches!(run.phase, Phase::Cancelling { .. }) {
-        return Command::Finish {
-            ending: Ending::Cancelled,
-            outputs: Arc::default(),
-            error: None,
-        };
-    }
-    if let Some(first) = run.root().first_failed {
-        return failed(match run.root().state(first) {
-            StepState::Failed { error, .. } => StepError {
-                step: Some(run.plan.steps[first].path.clone()),
-                ..error.clone()
-            },
-            _ => timed_out(run),
-        });
-    }
-    if run.progress.timed_out {
-        return failed(timed_out(run));
-    }
-    match outputs(run) {
-        Ok(outputs) => Command::Finish {
-            ending: Ending::Succeeded,
-            outputs: Arc::new(outputs),
-            error: None,
-        },
-        Err(error) => failed(error),
-    }
-}
-
-/// What the run gives back. An output that names a skipped step is null.
-fn outputs(run: &Run) -> Result<Value, StepError> {
-    let mut outputs = Map::new();
-    if run.plan.outputs.is_empty() {
-        return Ok(Value::Object(outputs));
-    }
-    let reads = run.plan.index.reads(&run.plan);
-    for (number, (name, template)) in run.plan.outputs.iter().enumerate() {
-        let skipped = reads.outputs_unguarded[number]
-            .iter()
-            .any(|&step| matches!(run.root().state(step), StepState::Skipped { .. }));
-        let value = if skipped {
-            Value::Null
-        } else {
-            let scope = run.scope_of(ROOT, reads.outputs[number].iter().copied());
-            template.evaluate(&scope).map_err(|error| StepError {
-                message: format!("output `{name}`: {}", error.message),
-                ..error
-            })?
-        };
-        outputs.insert(name.clone(), value);
-    }
-    Ok(Value::Object(outputs))
 }
 
 fn nobody_signed_in(run: &Run, slot: usize) -> StepError {
