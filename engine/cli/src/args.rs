@@ -1,6 +1,7 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
 mod runs;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use runs::{Answer, RunsCommand};
+pub use values::{SecretsCommand, VarsCommand};
 
 /// Runs action flows as the person who runs them.
 #[derive(Debug, Parser)]
@@ -172,6 +174,12 @@ pub enum Command {
     /// Apps: list, configure.
     #[command(subcommand)]
     Apps(AppsCommand),
+    /// Values of the workspace that flows read: list, set, delete.
+    #[command(subcommand)]
+    Vars(VarsCommand),
+    /// Secrets of the workspace, such as webhook keys: list, add, rotate, delete.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// The audit log: list, show, verify.
     #[command(subcommand)]
     Audit(AuditCommand),

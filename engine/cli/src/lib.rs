@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, Global};
-use crate::commands::{audit, connections, flows, lists, local, people, run, runs, serve};
+use crate::commands::{audit, connections, flows, lists, local, people, run, runs, serve, values};
 use crate::exit::{Done, Failed};
 use crate::output::{Output, clean, colour};
 use crate::session::Session;
@@ -101,6 +101,8 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Flows(command) => flows::flows(client, command, output).await,
         Command::Connections(command) => connections::connections(client, command, output).await,
         Command::Apps(command) => lists::apps(client, command, output).await,
+        Command::Vars(command) => values::vars(client, command, output).await,
+        Command::Secrets(command) => values::secrets(client, command, output).await,
         Command::Audit(command) => audit::audit(client, command, output).await,
         Command::Users(command) => people::users(client, command, output).await,
         Command::Tokens(command) => people::tokens(client, command, output).await,

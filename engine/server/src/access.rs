@@ -41,6 +41,10 @@ pub enum Privilege {
     UsersEdit,
     /// Make and change app clients.
     AppsEdit,
+    /// Set and delete the workspace's values.
+    VarsEdit,
+    /// Make, rotate and delete the workspace's secrets.
+    SecretsEdit,
     /// Read the audit log.
     AuditView,
     /// Take the audit log out.
@@ -55,7 +59,7 @@ use Privilege as P;
 
 impl Privilege {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         P::FlowsRun,
         P::FlowsView,
         P::FlowsEdit,
@@ -74,6 +78,8 @@ impl Privilege {
         P::UsersView,
         P::UsersEdit,
         P::AppsEdit,
+        P::VarsEdit,
+        P::SecretsEdit,
         P::AuditView,
         P::AuditExport,
         P::AuditReview,
@@ -101,6 +107,8 @@ impl Privilege {
             P::UsersView => "users.view",
             P::UsersEdit => "users.edit",
             P::AppsEdit => "apps.edit",
+            P::VarsEdit => "vars.edit",
+            P::SecretsEdit => "secrets.edit",
             P::AuditView => "audit.view",
             P::AuditExport => "audit.export",
             P::AuditReview => "audit.review",
@@ -154,6 +162,8 @@ pub fn privileges(role: &str) -> &'static [Privilege] {
             P::UsersView,
             P::UsersEdit,
             P::AppsEdit,
+            P::VarsEdit,
+            P::SecretsEdit,
             P::AuditView,
             P::AuditExport,
             P::SettingsView,
@@ -245,6 +255,8 @@ mod tests {
             users.view                . . x x x
             users.edit                . . . x x
             apps.edit                 . . . x x
+            vars.edit                 . . . x x
+            secrets.edit              . . . x x
             audit.view                . . x x x
             audit.export              . . x x x
             audit.review              . . x . x

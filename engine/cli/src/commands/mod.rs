@@ -10,3 +10,4 @@ pub mod run;
 pub mod runs;
 pub mod serve;
 pub mod triggers;
+pub mod values;

@@ -54,6 +54,11 @@ impl Watch {
         let stopping = self.cx.app.stopping.clone();
         while !self.over {
             self.changes.mark_unchanged();
+            let seen = match start::load(&self.cx, &self.run).await {
+                Ok(run) => view(&self.cx, &run).await.ok(),
+                Err(_) => None,
+            };
+            // Judged after it was read: what came after the right had ended must not be shown.
             match self.still_may().await {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -65,9 +70,7 @@ impl Watch {
                     }
                 }
             }
-            if let Ok(run) = start::load(&self.cx, &self.run).await
-                && let Ok(document) = view(&self.cx, &run).await
-            {
+            if let Some(document) = seen {
                 self.over = matches!(
                     document["state"].as_str(),
                     Some("succeeded" | "failed" | "cancelled")

@@ -14,6 +14,7 @@ pub mod me;
 pub mod openapi;
 pub mod runs;
 pub mod users;
+pub mod values;
 pub mod versions;
 
 use actas_core::ids::{FlowName, RunId};

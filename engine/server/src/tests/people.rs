@@ -150,3 +150,81 @@ async fn a_program_that_adds_a_person_gets_no_link_to_log_in_with() {
         .ok();
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn values_are_read_and_secrets_go_in_and_never_come_out() {
+    let site = Site::start().await;
+    site.person("vera", &["builder"]).await;
+    let put = async |path: &str, body: serde_json::Value| site.put("olga", "PUT", path, body).await;
+    put("/vars/region", json!({"value": {"code": "eu"}}))
+        .await
+        .ok();
+    put("/vars/region", json!({"value": "eu"})).await.ok();
+    let vars = site.get("vera", "/vars").await.ok();
+    assert_eq!(
+        (&vars["vars"][0]["name"], &vars["vars"][0]["value"]),
+        (&json!("region"), &json!("eu"))
+    );
+    let refused = site
+        .put("vera", "PUT", "/vars/region", json!({"value": 1}))
+        .await;
+    assert_eq!(refused.refused(403), "forbidden");
+    assert_eq!(
+        put("/vars/Region", json!({"value": 1})).await.refused(400),
+        "bad_name"
+    );
+
+    let secret = "a-secret-of-the-test-0123456789";
+    let add = json!({"name": "crm-hook", "value": secret});
+    assert_eq!(
+        site.put("vera", "POST", "/secrets", add.clone())
+            .await
+            .refused(403),
+        "forbidden"
+    );
+    site.put("olga", "POST", "/secrets", add.clone()).await.ok();
+    assert_eq!(
+        site.put("olga", "POST", "/secrets", add).await.refused(409),
+        "secret_exists"
+    );
+    put("/secrets/crm-hook", json!({"value": format!("{secret}-2")}))
+        .await
+        .ok();
+    assert_eq!(
+        put("/secrets/other", json!({"value": "x"}))
+            .await
+            .refused(404),
+        "not_found"
+    );
+    assert_eq!(
+        put("/secrets/crm-hook", json!({"value": ""}))
+            .await
+            .refused(422),
+        "empty_secret"
+    );
+    let listed = site.get("vera", "/secrets").await.ok();
+    assert_eq!(listed["secrets"][0]["name"], "crm-hook");
+    let audit = site.get("olga", "/audit").await.ok();
+    for (what, shown) in [("list", &listed), ("audit", &audit)] {
+        assert!(!shown.to_string().contains(secret), "{what}: {shown:#}");
+    }
+    let actions: Vec<&str> = audit["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|record| record["action"].as_str())
+        .collect();
+    for action in ["var.set", "secret.added", "secret.rotated"] {
+        assert!(actions.contains(&action), "{action} in {actions:?}");
+    }
+    for path in ["/vars/region", "/secrets/crm-hook"] {
+        Answer::of(site.cli("olga", "DELETE", path)).await.ok();
+        assert_eq!(
+            Answer::of(site.cli("olga", "DELETE", path))
+                .await
+                .refused(404),
+            "not_found"
+        );
+    }
+    site.server.stop().await;
+}

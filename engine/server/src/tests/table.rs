@@ -208,7 +208,7 @@ async fn each_role_reaches_exactly_the_routes_its_privileges_name() {
     }
     assert_eq!(
         Privilege::ALL.len(),
-        22,
+        24,
         "a privilege without a row in the roles' table"
     );
     site.server.stop().await;
