@@ -9,7 +9,7 @@ use actas_core::audit::{self, Actor, Object};
 use actas_core::flow::{Entry, Inputs, Schedule};
 use actas_core::ids::RunId;
 use actas_core::run::{Event, LEVEL, Run};
-use actas_core::schedule::{Due, Spec};
+use actas_core::schedule::{Due, SLOT, Spec};
 use actas_store::{Commit, CommitError, Op, ReadError, RunRow, TriggerRow, system};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -24,9 +24,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// How many schedules are taken up at a time.
 const AT_ONCE: u32 = 100;
-
-/// An input of this name is given the instant that the run is for, which is not when it starts.
-const SLOT: &str = "slot";
 
 /// Why a slot makes no run.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,8 @@ use actas_core::flow::{Flow, Input, Step};
 use actas_core::yaml::format_duration;
 use serde_json::{Map, Value, json};
 
+use crate::triggers;
+
 /// The file's text, in YAML.
 pub fn yaml(flow: &Flow) -> String {
     let mut text = String::new();
@@ -32,7 +34,7 @@ fn file(flow: &Flow) -> Map<String, Value> {
     put("flow", json!(flow.flow));
     put("title", json!(flow.title));
     put("description", json!(flow.description));
-    put("trigger", json!(flow.trigger));
+    put("trigger", triggers::written(&flow.trigger));
     let inputs: Map<String, Value> = flow
         .inputs
         .iter()

@@ -1,10 +1,13 @@
 //! What starts a flow by itself: set when a version is published, shown with the flow. The clock is the runner's, the calls come in at
 //! [`crate::api::hooks`].
 
+use std::time::Duration;
+
 use actas_core::audit::Draft;
 use actas_core::flow::{Schedule, Trigger, Verify, Webhook};
 use actas_core::ids::{HookId, Name};
 use actas_core::schedule::Spec;
+use actas_core::yaml::format_duration;
 use actas_store::{FlowRow, Op, TriggerKind, TriggerRow, VersionRow, system};
 use serde_json::{Value, json};
 
@@ -109,6 +112,19 @@ async fn named(cx: &Context, secrets: &[Name]) -> Result<(), PublishError> {
     } else {
         Err(PublishError::NoSecret(missing))
     }
+}
+
+/// A trigger as people write it.
+pub fn written(trigger: &Trigger) -> Value {
+    let mut value = json!(trigger);
+    let timestamp = value.pointer_mut("/webhook/verify/hmac_sha256/timestamp");
+    if let Some(members) = timestamp.and_then(Value::as_object_mut)
+        && let Some(millis) = members.remove("tolerance_ms").and_then(|ms| ms.as_u64())
+    {
+        let text = format_duration(Duration::from_millis(millis));
+        members.insert("tolerance".into(), text.into());
+    }
+    value
 }
 
 /// What starts a flow by itself, as its page and the command line show it; null if nothing does.

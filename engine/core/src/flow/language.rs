@@ -603,7 +603,7 @@ static WEBHOOK: Shape = Shape {
         key(
             "delivery",
             Form::Name(&HEADER),
-            "The header that names a delivery, so that one that comes twice starts one run.",
+            "The header that names a delivery, so that one that comes twice within a week starts one run.",
         ),
     ],
 };
@@ -652,7 +652,7 @@ static HMAC_SHA256: Shape = Shape {
         key(
             "signed",
             Form::Text,
-            "What is signed, made of `{body}` and `{timestamp}`; the body alone if not said.",
+            "What is signed, made of `{body}`, `{timestamp}` and `{delivery}`; the body alone if not said.",
         ),
     ],
 };

@@ -23,6 +23,9 @@ use jiff::tz::TimeZone;
 
 use crate::flow::{Dst, Schedule};
 
+/// An input of this name is given the instant that a run is for, which is not when it starts.
+pub const SLOT: &str = "slot";
+
 /// A schedule, read: it says when its slots are.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -51,16 +54,6 @@ impl Spec {
             dst,
         })
     }
-}
-
-/// Whether an expression and a zone can be read: what is wrong with them, and what to write.
-///
-/// # Errors
-/// `(message, help)`.
-pub fn check(cron: &str, timezone: &str) -> Result<(), (String, String)> {
-    Spec::new(cron, timezone, Dst::default())
-        .map(drop)
-        .map_err(|bad| (bad.message, bad.help))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::flow::{Encoding, HmacSha256, Webhook};
+use crate::flow::{Encoding, HmacSha256, Verify, Webhook};
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -156,7 +156,7 @@ pub fn delivery_key(webhook: &Webhook, call: &Call<'_>) -> Result<Option<String>
     if let Some(id) = call.delivery(webhook)? {
         return Ok(Some(format!("id:{id}")));
     }
-    let crate::flow::Verify::HmacSha256(hmac) = &webhook.verify else {
+    let Verify::HmacSha256(hmac) = &webhook.verify else {
         return Ok(None);
     };
     let timestamp = hmac
@@ -174,24 +174,43 @@ pub fn delivery_key(webhook: &Webhook, call: &Call<'_>) -> Result<Option<String>
     }))
 }
 
-/// Whether a webhook is described so that it can be verified.
+/// What is wrong with a webhook's description, and what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadWebhook {
+    /// The key it is about, beside `verify` (`delivery`) or under it.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
+
+/// Whether a webhook is described so that its calls can be verified, and that a signature protects what it seems to.
 ///
 /// # Errors
-/// `(message, help)`.
-pub fn check(webhook: &Webhook) -> Result<(), (String, String)> {
-    let fault = |message: String, help: &str| Err((message, help.to_owned()));
-    let crate::flow::Verify::HmacSha256(hmac) = &webhook.verify else {
-        return check_header(webhook.delivery.as_deref());
+/// With what to write instead.
+pub fn check(webhook: &Webhook) -> Result<(), BadWebhook> {
+    let fault = |key, message: String, help: &str| {
+        Err(BadWebhook {
+            key,
+            message,
+            help: help.to_owned(),
+        })
     };
-    check_header(webhook.delivery.as_deref())?;
-    check_header(Some(&hmac.header))?;
+    check_header("delivery", webhook.delivery.as_deref())?;
+    let Verify::HmacSha256(hmac) = &webhook.verify else {
+        return Ok(());
+    };
+    check_header("header", Some(&hmac.header))?;
+    let timestamp = hmac.timestamp.as_ref();
     check_header(
-        hmac.timestamp
-            .as_ref()
-            .map(|timestamp| timestamp.header.as_str()),
+        "timestamp",
+        timestamp.map(|timestamp| timestamp.header.as_str()),
     )?;
     if hmac.secret.is_empty() {
         return fault(
+            "secret",
             "no secret is named".to_owned(),
             "name one that `actas secrets add` has made",
         );
@@ -202,12 +221,14 @@ pub fn check(webhook: &Webhook) -> Result<(), (String, String)> {
     while let Some((_, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else {
             return fault(
+                "signed",
                 format!("`{template}` has a brace that is not closed"),
                 "write `{body}`, `{timestamp}` or `{delivery}`",
             );
         };
         if !["body", "timestamp", "delivery"].contains(&name) {
             return fault(
+                "signed",
                 format!("`{{{name}}}` is nothing that can be signed"),
                 "write `{body}`, `{timestamp}` or `{delivery}`",
             );
@@ -216,20 +237,24 @@ pub fn check(webhook: &Webhook) -> Result<(), (String, String)> {
         rest = after;
     }
     let has = |name| named.contains(&name);
-    match (&hmac.timestamp, &webhook.delivery) {
+    match (timestamp, &webhook.delivery) {
         _ if !has("body") => fault(
+            "signed",
             "what is signed does not contain the body".to_owned(),
             "write `{body}` into it, or anybody could change the body",
         ),
         (Some(_), _) if !has("timestamp") => fault(
+            "signed",
             "the timestamp is not part of what is signed".to_owned(),
             "write `signed: \"{timestamp}.{body}\"`, or whatever its sender signs: a time that is not signed protects nothing",
         ),
         (None, _) if has("timestamp") => fault(
+            "signed",
             "the timestamp is signed, but no header gives it".to_owned(),
             "add `timestamp: {header: NAME}`",
         ),
         (_, None) if has("delivery") => fault(
+            "signed",
             "the delivery id is signed, but no header gives it".to_owned(),
             "add `delivery: NAME` beside `verify`",
         ),
@@ -238,7 +263,7 @@ pub fn check(webhook: &Webhook) -> Result<(), (String, String)> {
 }
 
 /// A header's name is a token (RFC 9110, section 5.1).
-fn check_header(name: Option<&str>) -> Result<(), (String, String)> {
+fn check_header(key: &'static str, name: Option<&str>) -> Result<(), BadWebhook> {
     match name {
         Some(name)
             if name.is_empty()
@@ -247,10 +272,11 @@ fn check_header(name: Option<&str>) -> Result<(), (String, String)> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) =>
         {
-            Err((
-                format!("`{name}` is not the name of a header"),
-                "such as `X-Signature`".to_owned(),
-            ))
+            Err(BadWebhook {
+                key,
+                message: format!("`{name}` is not the name of a header"),
+                help: "such as `X-Signature`".to_owned(),
+            })
         }
         _ => Ok(()),
     }

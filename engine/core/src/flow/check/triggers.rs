@@ -2,8 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::check::Check;
-use crate::flow::{Schedule, SlotKind, Trigger, Verify, Webhook};
-use crate::schedule::{Fields, Spec};
+use crate::flow::{Schedule, SlotKind, Trigger, Webhook};
+use crate::schedule::{Fields, SLOT, Spec};
 
 /// What starts a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,10 @@ impl Check<'_> {
         let flow = self.flow;
         match &flow.trigger {
             Trigger::OnDemand { .. } => {}
-            Trigger::Schedule(schedule) => self.check_schedule(schedule),
+            Trigger::Schedule(schedule) => {
+                self.check_schedule(schedule);
+                self.check_inputs_of_a_schedule();
+            }
             Trigger::Webhook(webhook) => self.check_webhook(webhook),
         }
     }
@@ -135,65 +138,36 @@ impl Check<'_> {
         }
     }
 
+    /// A schedule gives its runs one input, and that only where it is asked for.
+    fn check_inputs_of_a_schedule(&mut self) {
+        for (name, input) in &self.flow.inputs {
+            if name == SLOT || !input.required {
+                continue;
+            }
+            let span = self.places.key(&["inputs", name]);
+            let message = format!("nobody gives `{name}` where a schedule starts the flow");
+            self.faults.push(
+                Diagnostic::error("input_never_given", span, message)
+                    .with_help(format!("give it a default, say `required: false`, or call it `{SLOT}` to be given the time the run is for")),
+            );
+        }
+    }
+
     fn check_webhook(&mut self, webhook: &Webhook) {
-        let Verify::HmacSha256(hmac) = &webhook.verify else {
+        let Err(bad) = crate::webhook::check(webhook) else {
             return;
         };
-        let path = ["trigger", "webhook", "verify", "hmac_sha256"];
-        let node = self.places.node(&path);
-        let at = |key| {
-            node.and_then(|n| n.get(key))
-                .map_or_else(Span::default, |n| n.span)
+        let mut path = vec!["trigger", "webhook"];
+        if bad.key != "delivery" {
+            path.extend(["verify", "hmac_sha256"]);
+        }
+        let whole = self.places.at(&path);
+        path.push(bad.key);
+        let span = match self.places.node(&path) {
+            Some(node) => node.span,
+            None => whole,
         };
-        if hmac.secret.is_empty() {
-            self.faults
-                .error("missing_key", at("secret"), "no secret is named");
-        }
-        if hmac.header.eq_ignore_ascii_case("authorization") {
-            self.faults.push(
-                Diagnostic::error(
-                    "bad_header",
-                    at("header"),
-                    "`Authorization` is not a header for signatures",
-                )
-                .with_help("name the header the sender signs with, such as `X-Signature`"),
-            );
-        }
-        let Some(signed) = &hmac.signed else { return };
-        let mut rest = signed.replace("{body}", "");
-        let timed = rest.contains("{timestamp}");
-        rest = rest.replace("{timestamp}", "");
-        let fault = if !signed.contains("{body}") {
-            Some((
-                "what is signed must hold `{body}`",
-                "for instance `\"{timestamp}.{body}\"`",
-            ))
-        } else if rest.contains(['{', '}']) {
-            Some((
-                "what is signed is made of `{body}` and `{timestamp}` and plain text",
-                "for instance `\"{timestamp}.{body}\"`",
-            ))
-        } else if timed && hmac.timestamp.is_none() {
-            Some((
-                "`{timestamp}` is signed, but no header is named that holds it",
-                "add `timestamp: {header: X-Timestamp}`",
-            ))
-        } else {
-            None
-        };
-        if let Some((message, help)) = fault {
-            self.faults
-                .push(Diagnostic::error("bad_signed", at("signed"), message).with_help(help));
-        }
-        if hmac.timestamp.is_some() && !timed {
-            self.faults.push(
-                Diagnostic::warning(
-                    "unsigned_timestamp",
-                    at("signed"),
-                    "the time is not part of what is signed, so anybody could change it",
-                )
-                .with_help("sign it too if the sender does: `signed: \"{timestamp}.{body}\"`"),
-            );
-        }
+        self.faults
+            .push(Diagnostic::error("bad_webhook", span, bad.message).with_help(bad.help));
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod plans;
 mod rules;
+mod triggers;
 
 use std::sync::{Arc, LazyLock};
 

@@ -3,7 +3,8 @@
 use expect_test::expect;
 use jiff::civil::{Date, DateTime, date};
 
-use crate::schedule::{Fields, check};
+use crate::flow::Dst;
+use crate::schedule::{Fields, Spec};
 
 fn next(cron: &str, from: DateTime, count: usize) -> Vec<String> {
     let fields = Fields::parse(cron).expect("a good expression");
@@ -137,7 +138,8 @@ fn what_cannot_be_read_is_refused_with_what_to_write() {
         ("@daily", "Etc/Unknown"),
         ("@daily", ""),
     ] {
-        let (message, help) = check(cron, zone).expect_err("a fault");
+        let fault = Spec::new(cron, zone, Dst::default()).expect_err("a fault");
+        let (message, help) = (fault.message, fault.help);
         table.push_str(&format!("{message}\n    {help}\n"));
     }
     expect![[r#"

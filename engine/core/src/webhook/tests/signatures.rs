@@ -335,29 +335,32 @@ fn a_description_that_protects_nothing_is_refused() {
     ] {
         let webhook: Webhook =
             serde_json::from_value(json!({"verify": {"hmac_sha256": part}})).expect("readable");
-        let (message, help) = check(&webhook).expect_err("a fault");
-        table.push_str(&format!("{message}\n    {help}\n"));
+        let fault = check(&webhook).expect_err("a fault");
+        table.push_str(&format!(
+            "{}: {}\n    {}\n",
+            fault.key, fault.message, fault.help
+        ));
     }
     expect![[r#"
-        no secret is named
+        secret: no secret is named
             name one that `actas secrets add` has made
-        `X Signature` is not the name of a header
+        header: `X Signature` is not the name of a header
             such as `X-Signature`
-        `` is not the name of a header
+        header: `` is not the name of a header
             such as `X-Signature`
-        what is signed does not contain the body
+        signed: what is signed does not contain the body
             write `{body}` into it, or anybody could change the body
-        the timestamp is signed, but no header gives it
+        signed: the timestamp is signed, but no header gives it
             add `timestamp: {header: NAME}`
-        `{body` has a brace that is not closed
+        signed: `{body` has a brace that is not closed
             write `{body}`, `{timestamp}` or `{delivery}`
-        `{url}` is nothing that can be signed
+        signed: `{url}` is nothing that can be signed
             write `{body}`, `{timestamp}` or `{delivery}`
-        the delivery id is signed, but no header gives it
+        signed: the delivery id is signed, but no header gives it
             add `delivery: NAME` beside `verify`
-        the timestamp is not part of what is signed
+        signed: the timestamp is not part of what is signed
             write `signed: "{timestamp}.{body}"`, or whatever its sender signs: a time that is not signed protects nothing
-        `T:` is not the name of a header
+        timestamp: `T:` is not the name of a header
             such as `X-Signature`
     "#]].assert_eq(&table);
 }
