@@ -4,6 +4,8 @@ mod copies;
 mod parse_csv;
 mod parse_json;
 mod render;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 use std::sync::Arc;

@@ -216,5 +216,7 @@ pub fn flow_schema() -> Value {
     let mut schema = json_schema(&language::FLOW);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("A flow of Actas");
+    // Not referred to, because an expression may stand in any text; here for whoever looks up a filter.
+    schema["$defs"]["expression"] = json!({"type": "string", "description": crate::expr::page()});
     schema
 }

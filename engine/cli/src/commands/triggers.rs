@@ -85,6 +85,7 @@ mod tests {
             --
               called by another system
               NOT VERIFIED: whoever knows the address can start it
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
     }
 }
