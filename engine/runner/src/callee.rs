@@ -81,11 +81,10 @@ pub async fn callee(
         }
         found => found?,
     };
-    let needs_somebody = version
-        .plan
-        .slots
-        .iter()
-        .find(|slot| matches!(slot.slot.kind, SlotKind::Dynamic(_)) && invoker.is_none());
+    let needs_somebody = version.plan.slots.iter().find(|slot| {
+        invoker.is_none()
+            && matches!(&slot.slot.kind, SlotKind::Dynamic(d) if d.switched_off().is_none())
+    });
     if let Some(slot) = needs_somebody {
         return Err(refused(
             ErrorKind::PermissionDenied,

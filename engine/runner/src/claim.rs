@@ -1,12 +1,13 @@
 //! What goes on beside the runs: taking over those that nobody holds, keeping the leases of those held here, handing on what came for them.
 //! There is no recovery of its own: a run of a dead process is claimed like any other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::Time;
 use actas_core::ids::InboxId;
-use actas_core::run::{LEVEL, Run, upcast};
+use actas_core::run::{Event, Hold, LEVEL, Run, upcast};
 use actas_store::{Claimed, Commit, InboxMessage, InboxRow, JournalRow, Op, ReadError, system};
 
 use crate::drive::Drive;
@@ -150,12 +151,23 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
         return;
     };
     let row = claimed.run;
+    let mut begun = HashMap::new();
+    let mut see = |event: &Event| {
+        if let Event::StepHeld {
+            step,
+            hold: Hold::Child { run, .. },
+            ..
+        } = event
+        {
+            begun.insert(step.clone(), run.clone());
+        }
+    };
     let loaded = match inner
         .plans
         .version(&inner.store, &row.workspace, &row.version)
         .await
     {
-        Ok(version) => fold(&version, &claimed.journal).map(|run| (version, run)),
+        Ok(version) => fold_seeing(&version, &claimed.journal, &mut see).map(|run| (version, run)),
         Err(error) => Err(error),
     };
     match loaded {
@@ -163,6 +175,7 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
             let seq = claimed.journal.last().map_or(0, |row| row.seq);
             let mut drive = Drive::new(inner, &row.workspace, version, run, row.epoch, seq);
             drive.permit = Some(permit);
+            drive.begun = begun;
             // What came for it between reading its inbox and holding it found nobody to tell.
             inner.nudge(&drive.id);
             tokio::spawn(drive.go(claimed.inbox));
@@ -174,6 +187,15 @@ async fn adopt(inner: &Arc<Inner>, claimed: Claimed) {
 
 /// A run's state from its journal.
 pub fn fold(version: &Arc<Version>, journal: &[JournalRow]) -> Result<Run, LoadError> {
+    fold_seeing(version, journal, &mut |_| {})
+}
+
+/// The same, with a look at each event.
+fn fold_seeing(
+    version: &Arc<Version>,
+    journal: &[JournalRow],
+    see: &mut dyn FnMut(&Event),
+) -> Result<Run, LoadError> {
     let mut run = Run::new(version.plan.clone());
     for row in journal {
         let broken = |why: String| LoadError::Journal {
@@ -183,6 +205,7 @@ pub fn fold(version: &Arc<Version>, journal: &[JournalRow]) -> Result<Run, LoadE
         for event in upcast(row.v, &row.body).map_err(broken)?.events {
             run.apply(&event)
                 .map_err(|illegal| broken(illegal.to_string()))?;
+            see(&event);
         }
     }
     Ok(run)

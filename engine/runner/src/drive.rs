@@ -1,7 +1,7 @@
 //! One held run, from decision to decision: the only place where a run's journal grows. A run is driven by one task for as long as something
 //! can move; then it is released and costs a row.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use actas_core::Time;
 use actas_core::app::Effect;
 use actas_core::audit;
 use actas_core::flow::{Keep, Slot, SlotKind};
-use actas_core::ids::{RunId, WorkspaceId};
+use actas_core::ids::{RunId, StepPath, WorkspaceId};
+use actas_core::run::import::Imports;
 use actas_core::run::{Command, Created, Event, IllegalEvent, Run, SlotState, decide};
 use actas_store::{IdempotencyRow, InboxRow, Op, system};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -23,6 +24,7 @@ use crate::runner::Inner;
 mod attempts;
 mod children;
 mod holds;
+mod imports;
 mod inbox;
 mod slots;
 mod write;
@@ -117,6 +119,10 @@ pub struct Drive {
     pub children: Vec<Drive>,
     /// Children that were told to end, by whoever holds it now.
     pub cancelled: HashSet<RunId>,
+    /// What the runs that it tries again did.
+    pub imports: Option<Box<Imports>>,
+    /// The last run that a step began here.
+    pub begun: HashMap<StepPath, RunId>,
     /// Whether its parent, if it has one, was told last that it needs a person.
     pub told_paused: bool,
     /// When a child was begun or heard of last: news are awaited a little before it is let go.
@@ -171,6 +177,8 @@ impl Drive {
             audit: Vec::new(),
             children: Vec::new(),
             cancelled: HashSet::new(),
+            imports: None,
+            begun: HashMap::new(),
             news: Time(0),
             asked: Vec::new(),
             under_way: JoinSet::new(),
@@ -188,12 +196,20 @@ impl Drive {
                     self.inner.refuse(&self.id, why.clone());
                     self.progress.send_replace(Progressed::Never(why.clone()));
                 }
-                Stop::Illegal(_) => tracing::error!(run = %self.id, "run let go: {stop}"),
+                Stop::Illegal(_) => {
+                    tracing::error!(run = %self.id, "run let go: {stop}");
+                    if self.birth.is_some() {
+                        let why = format!("it cannot be run: {stop}");
+                        self.inner.refuse(&self.id, why.clone());
+                        self.progress.send_replace(Progressed::Never(why));
+                    }
+                }
             }
         }
     }
 
     async fn live(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
+        self.look_back().await;
         for event in self.run.interrupted(system::now()) {
             self.take(event)?;
         }
@@ -227,6 +243,7 @@ impl Drive {
                     self.resolve(slot).await?;
                     moved = true;
                 }
+                Command::StartStep(start) if self.import(&start.path)? => moved = true,
                 Command::StartStep(start)
                     if self.version.plan.steps[start.at.step].effect == Effect::Pure =>
                 {
@@ -234,7 +251,9 @@ impl Drive {
                     moved = true;
                 }
                 Command::StartStep(start) => effects.push(start),
-                Command::Hold(start) => moved |= self.hold(start).await?,
+                Command::Hold(start) => {
+                    moved |= self.import(&start.path)? || self.hold(start).await?;
+                }
                 // No version that can be published asks for this yet.
                 Command::StartBatch(_) => {}
                 Command::AskDecision(ask) => {

@@ -3,6 +3,7 @@
 //! [`Runner`] is the handle the server uses. One task drives one held run ([`drive::Drive`]); everything that lasts goes through the store's one
 //! writer; waiting and paused runs hold no task and no memory.
 
+mod again;
 mod callee;
 mod changes;
 mod claim;
@@ -14,5 +15,6 @@ mod runner;
 mod schedule;
 mod trigger;
 
+pub use again::{Again, AgainError};
 pub use plans::{LoadError, Version};
 pub use runner::{CancelError, CreateError, NewRun, Runner, RunnerConfig, Started};

@@ -356,11 +356,36 @@ impl Runner {
             .vars(&self.inner.store, &new.workspace)
             .await
             .map_err(LoadError::from)?;
-        let run = self.bear(&new, version.clone(), vars);
+        let run = self.bear(&new, version.clone(), vars, None);
         if keyed && let Err(error) = self.durable(&run).await {
             // Two requests with one key at once: one made the run, the other finds it.
             return self.made_before(&new, &version).await?.ok_or(error);
         }
+        Ok(Started {
+            run,
+            repeated: false,
+        })
+    }
+
+    /// Creates a run of a version that was run before: as a retry, if what was before is given.
+    pub(crate) async fn create_again(
+        &self,
+        new: NewRun,
+        before: Option<&Created>,
+    ) -> Result<Started, CreateError> {
+        if self.inner.is_stopping() {
+            return Err(CreateError::Stopping);
+        }
+        let version = self.version(&new.workspace, &new.version).await?;
+        // A retry sees what the run before saw.
+        let vars = match before {
+            Some(before) => before.vars.clone(),
+            None => version
+                .vars(&self.inner.store, &new.workspace)
+                .await
+                .map_err(LoadError::from)?,
+        };
+        let run = self.bear(&new, version, vars, before);
         Ok(Started {
             run,
             repeated: false,
@@ -391,11 +416,21 @@ impl Runner {
         }
     }
 
-    fn bear(&self, new: &NewRun, version: Arc<Version>, vars: Arc<Value>) -> RunId {
+    fn bear(
+        &self,
+        new: &NewRun,
+        version: Arc<Version>,
+        vars: Arc<Value>,
+        before: Option<&Created>,
+    ) -> RunId {
         let id = RunId::from_bits(system::new_bits());
         let at = system::now();
         let row = &version.row;
-        let created = new.created(&id, &version, vars, at);
+        let mut created = new.created(&id, &version, vars, at);
+        if let Some(before) = before {
+            created.first_run.clone_from(&before.first_run);
+            created.retry_of = Some(before.run.clone());
+        }
         let idempotency = new
             .idempotency
             .as_ref()

@@ -165,3 +165,68 @@ outputs: {word: '{{ steps.last.word }}'}
     ])
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loops_and_a_switch() {
+    check(&["
+flow: looping
+trigger: {on_demand: {}}
+steps:
+  lines:
+    for_each: '{{ [1, 2, 3, 4, 5] }}'
+    parallel: 2
+    steps:
+      a: {uses: toy.touch, with: {word: 'a{{ item }}'}}
+      b: {uses: toy.set, with: {word: '{{ steps.a.word }}b'}}
+      c: {uses: toy.touch, with: {word: '{{ steps.b.word }}c'}}
+    outputs: {word: '{{ steps.c.word }}'}
+  poll:
+    until: 'steps.get.n >= 3'
+    max_rounds: 5
+    steps:
+      get: {uses: toy.touch, with: {word: 'round{{ index }}', n: '{{ index + 1 }}'}}
+      n: {uses: toy.set, with: {n: '{{ index + 1 }}'}}
+    needs: [lines]
+  route:
+    switch: '{{ steps.lines.items[0].word }}'
+    needs: [poll]
+    cases:
+      a1bc: {steps: {one: {uses: toy.touch, with: {word: right}}}}
+    default: {steps: {other: {uses: toy.touch, with: {word: wrong}}}}
+outputs: {words: '{{ steps.lines.items }}', rounds: '{{ steps.poll.rounds }}'}
+"
+    .replace("steps.get.n >= 3", "steps.n.n >= 3")
+    .as_str()])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_an_undo_and_a_flow_that_reports() {
+    check(&["
+flow: failing
+trigger: {on_demand: {}}
+steps:
+  a:
+    uses: toy.touch
+    with: {word: a}
+    undo: {uses: toy.back, with: {word: '{{ steps.a.word }}'}}
+  lines:
+    for_each: '{{ [1, 2, 3] }}'
+    needs: [a]
+    steps:
+      add:
+        uses: toy.touch
+        with: {word: 'add{{ item }}'}
+        undo: {uses: toy.back, with: {word: '{{ steps.add.word }}'}}
+  mend:
+    uses: toy.fail
+    needs: [lines]
+    with: {message: broken}
+    on_error:
+      steps: {keep: {uses: toy.touch, with: {word: 'kept {{ error.code }}'}}}
+      outputs: {word: '{{ steps.keep.word }}'}
+  last: {uses: toy.fail, with: {message: '{{ steps.mend.word }}'}}
+on_error: {steps: {report: {uses: toy.touch, with: {word: '{{ error.message }}'}}}}
+"])
+    .await;
+}

@@ -13,6 +13,7 @@ pub mod event;
 pub mod frame;
 pub mod hold;
 mod holds;
+pub mod import;
 pub mod inside;
 pub mod parts;
 pub mod privacy;

@@ -140,6 +140,22 @@ impl Run {
         ))
     }
 
+    /// The same for a step that was taken back so many times in the runs before a retry: under the old key an app would do nothing.
+    pub fn idempotency_key_after(&self, step: &StepPath, undone: u32) -> String {
+        if undone == 0 {
+            return self.idempotency_key(step);
+        }
+        let first = self.created.as_ref().map_or("", |c| c.first_run.as_str());
+        hex::encode(hash(
+            "actas/idempotency/1",
+            &[
+                first.as_bytes(),
+                step.as_str().as_bytes(),
+                &undone.to_be_bytes(),
+            ],
+        ))
+    }
+
     /// To be asked once after a run was folded from its journal by somebody who does not perform it yet. Attempts that may be repeated are
     /// ready again; those that may not, and whose start is in the journal without a result, become failures, to be recorded at once.
     pub fn interrupted(&mut self, now: Time) -> Vec<Event> {

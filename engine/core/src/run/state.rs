@@ -188,7 +188,7 @@ impl Run {
     pub fn new(plan: Arc<Plan>) -> Self {
         let slots = plan.slots.len();
         let progress = Progress::new(&plan);
-        let root = Frame::new(&plan, 0, 0..plan.steps.len());
+        let root = Frame::new(&plan, 0, plan.blocks[0].steps.clone());
         Self {
             plan,
             created: None,

@@ -106,7 +106,7 @@ impl Drive {
             manifest: work.manifest.clone(),
             module: work.module.clone(),
             input: start.input,
-            key: self.run.idempotency_key(&start.path),
+            key: self.key_of(&start.path),
             effect: plan.effect,
             timeout: plan.step.timeout.map(Into::into),
             through,

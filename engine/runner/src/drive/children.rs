@@ -74,9 +74,10 @@ impl Drive {
             parent: Some(parent),
             part: None,
             bound,
-            retry_of: None,
+            retry_of: self.child_before(&start.path, &version).await,
             at,
         };
+        self.begun.insert(start.path.clone(), child.run.clone());
         let hold = Hold::Child {
             run: child.run.clone(),
             flow: child.flow_name.clone(),
@@ -209,6 +210,9 @@ impl Drive {
                 }
                 SlotState::Unresolved => {
                     self.resolve(slot).await?;
+                    if self.run.slots[slot] == SlotState::Unresolved {
+                        return never(format!("there is no connection for `{own}` to hand down"));
+                    }
                     return Ok(Handing::Later { moved: true });
                 }
                 SlotState::Asked { .. } => return Ok(Handing::Later { moved: false }),

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface};
 use actas_core::flow::SlotKind;
-use actas_core::flow::plan::{HoldKind, PlanStep, Work};
-use actas_core::ids::{
-    AppName, ClientId, ConnectionId, FlowName, InboxId, SignInId, SlotName, WorkspaceId,
-};
+use actas_core::ids::{AppName, ClientId, ConnectionId, InboxId, SignInId, SlotName, WorkspaceId};
 use actas_core::run::{Event, hold};
 use actas_core::{ErrorKind, StepError};
 use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
@@ -217,15 +214,18 @@ fn reach<'a>(
         let mut surface = Surface::of(plan, slot, client.clone());
         let own = &plan.slots[slot];
         for &step in &own.used_by {
-            for (flow, theirs) in hands_down(&plan.steps[step], &own.name) {
-                if depth >= hold::DEEPEST {
-                    continue;
-                }
+            let planned = &plan.steps[step];
+            let flow = planned.step.with.get("flow").and_then(Value::as_str);
+            let Some(flow) = flow.and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let handed = planned.hands.iter().filter(|(_, own)| *own == slot);
+            for (theirs, _) in handed.filter(|_| depth < hold::DEEPEST) {
                 // A flow that is not to be had is not run either.
                 let Ok(version) = latest(inner, workspace, &flow).await else {
                     continue;
                 };
-                let Some(slot) = version.plan.slot(&theirs) else {
+                let Some(slot) = version.plan.slot(theirs) else {
                     continue;
                 };
                 let more = reach(inner, workspace, &version, slot, client.clone(), depth + 1).await;
@@ -237,28 +237,4 @@ fn reach<'a>(
         surface
     }
     .boxed()
-}
-
-/// The flow that a step hands one of its slots to, with that flow's name for it.
-fn hands_down(step: &PlanStep, slot: &SlotName) -> Vec<(FlowName, SlotName)> {
-    let is_call = matches!(
-        step.work,
-        Work::Hold {
-            kind: HoldKind::RunFlow,
-            ..
-        }
-    );
-    let with = &step.step.with;
-    let flow = with.get("flow").and_then(Value::as_str);
-    let (Some(flow), Some(Value::Object(map)), true) = (
-        flow.and_then(|name| name.parse::<FlowName>().ok()),
-        with.get("connections"),
-        is_call,
-    ) else {
-        return Vec::new();
-    };
-    map.iter()
-        .filter(|(_, own)| own.as_str() == Some(slot.as_str()))
-        .filter_map(|(theirs, _)| Some((flow.clone(), theirs.parse().ok()?)))
-        .collect()
 }

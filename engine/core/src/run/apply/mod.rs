@@ -2,6 +2,7 @@
 
 mod doubts;
 mod frames;
+mod imported;
 mod outside;
 mod slots;
 mod steps;
@@ -74,7 +75,8 @@ impl Run {
             | Event::ApprovalDecided { .. }
             | Event::ChildPaused { .. } => self.take_outside(event),
             Event::DecisionAsked { .. } | Event::Decided { .. } => self.take_doubt(event),
-            Event::BatchBegan { .. } | Event::BatchEnded { .. } | Event::StepImported { .. } => {
+            Event::StepImported { .. } => self.take_imported(event),
+            Event::BatchBegan { .. } | Event::BatchEnded { .. } => {
                 Err("the flow has no such step".to_owned())
             }
             Event::CancelAsked { by, .. } => {

@@ -1,0 +1,177 @@
+//! What the runs before a retry did: read from their journals in order, by the paths of their steps, because their loops and handlers may be
+//! long gone. It decides nothing: a step that was done before is taken over where it would be performed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::ids::{RunId, StepPath};
+use crate::run::event::Event;
+use crate::run::parts::{ActedAs, Answer, Hold};
+
+/// The last step of what takes another step back.
+const UNDO: &str = "/undo";
+
+/// What a step did in an earlier run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// What it gave.
+    pub output: Arc<Value>,
+    /// As which account.
+    pub acted_as: Option<ActedAs>,
+}
+
+/// What the runs of a chain of retries did.
+#[derive(Debug, Clone, Default)]
+pub struct Imports {
+    done: HashMap<StepPath, Done>,
+    /// What was taken back, once for each time.
+    undone: Vec<StepPath>,
+    /// The last run that a step began.
+    children: HashMap<StepPath, RunId>,
+    /// The last run for a batch of a loop, with the event that ended it.
+    batches: HashMap<(StepPath, u64), (RunId, Option<Event>)>,
+}
+
+impl Imports {
+    /// Takes in an event of a run of the chain. The oldest run comes first, and its events in order.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::StepSucceeded {
+                step,
+                output,
+                acted_as,
+                ..
+            }
+            | Event::StepImported {
+                step,
+                output,
+                acted_as,
+                ..
+            } => self.succeeded(step, output, acted_as.as_ref()),
+            Event::Decided {
+                step,
+                answer: Answer::Happened { output },
+                ..
+            } => self.succeeded(step, output, None),
+            Event::StepHeld {
+                step,
+                hold: Hold::Child { run, .. },
+                ..
+            } => {
+                self.children.insert(step.clone(), run.clone());
+            }
+            Event::BatchBegan {
+                step, batch, child, ..
+            } => {
+                let batch = (step.clone(), *batch);
+                self.batches.insert(batch, (child.clone(), None));
+            }
+            Event::BatchEnded {
+                step,
+                batch,
+                child,
+                failed,
+                ..
+            } if failed.is_empty() => {
+                let batch = (step.clone(), *batch);
+                let end = Some(event.clone());
+                self.batches.insert(batch, (child.clone(), end));
+            }
+            _ => {}
+        }
+    }
+
+    fn succeeded(&mut self, step: &StepPath, output: &Arc<Value>, acted_as: Option<&ActedAs>) {
+        if let Some(Ok(undone)) = step.as_str().strip_suffix(UNDO).map(str::parse) {
+            self.done.retain(|path, _| !is_within(path, &undone));
+            self.children.retain(|path, _| !is_within(path, &undone));
+            self.batches
+                .retain(|(path, _), _| !is_within(path, &undone));
+            self.undone.push(undone);
+            return;
+        }
+        let done = Done {
+            output: output.clone(),
+            acted_as: acted_as.cloned(),
+        };
+        self.done.insert(step.clone(), done);
+    }
+
+    /// What a step did, if it is not to be done again.
+    pub fn done(&self, step: &StepPath) -> Option<&Done> {
+        self.done.get(step)
+    }
+
+    /// The last run that a step began.
+    pub fn child(&self, step: &StepPath) -> Option<&RunId> {
+        self.children.get(step)
+    }
+
+    /// The last run for a batch; with the event that ended it if nothing failed in it.
+    pub fn batch(&self, step: &StepPath, batch: u64) -> Option<&(RunId, Option<Event>)> {
+        self.batches.get(&(step.clone(), batch))
+    }
+
+    /// How often a step was taken back: what an app did under its key and took back again, it would not do again under the same.
+    pub fn times_undone(&self, step: &StepPath) -> u32 {
+        let times = self
+            .undone
+            .iter()
+            .filter(|undone| is_within(step, undone))
+            .count();
+        u32::try_from(times).unwrap_or(u32::MAX)
+    }
+}
+
+/// Whether a step is another one, or stands inside it.
+fn is_within(step: &StepPath, outer: &StepPath) -> bool {
+    step.as_str()
+        .strip_prefix(outer.as_str())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::time::Time;
+
+    fn path(text: &str) -> StepPath {
+        text.parse().expect("a path")
+    }
+
+    fn succeeded(step: &str) -> Event {
+        Event::StepSucceeded {
+            step: path(step),
+            attempt: 1,
+            output: Arc::new(json!(step)),
+            acted_as: None,
+            started_at: Time(1),
+            at: Time(2),
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_is_to_be_done_again_and_under_another_key() {
+        let mut imports = Imports::default();
+        for step in ["a", "ab", "lines[3]/a", "lines[30]/a"] {
+            imports.take(&succeeded(step));
+        }
+        imports.take(&succeeded("lines/undo"));
+        imports.take(&succeeded("a/undo"));
+        let stands = |step: &str| {
+            let step = path(step);
+            (imports.done(&step).is_some(), imports.times_undone(&step))
+        };
+        assert_eq!(stands("a"), (false, 1));
+        assert_eq!(stands("ab"), (true, 0));
+        assert_eq!(stands("lines[3]/a"), (false, 1));
+        assert_eq!(stands("a/undo"), (false, 1));
+        imports.take(&succeeded("a"));
+        imports.take(&succeeded("a/undo"));
+        assert_eq!(imports.times_undone(&path("a")), 2);
+    }
+}
