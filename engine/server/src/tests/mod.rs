@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets nothing fails there")]
 
 mod drafts;
+mod hooks;
 mod logins;
 mod people;
 mod runs;
