@@ -207,3 +207,29 @@ async fn effects_that_begin_together_share_a_commit() {
 async fn the_start_of_what_may_happen_only_once_is_written_with_what_it_is_based_on() {
     assert_eq!(taken(&steps("hit", 5, true)).await, 6);
 }
+
+#[tokio::test]
+async fn loops_and_choices_of_pure_steps_take_one_commit_too() {
+    let each = "
+flow: toy
+trigger: {on_demand: {}}
+steps:
+  each:
+    for_each: '{{ range(200) }}'
+    parallel: 8
+    steps:
+      a: {uses: toy.set, with: {n: '{{ item }}'}}
+      b: {uses: toy.set, with: {n: '{{ steps.a.n + 1 }}'}}
+      c: {uses: toy.set, with: {n: '{{ steps.b.n + 1 }}'}}
+      d: {uses: toy.set, with: {n: '{{ steps.c.n + 1 }}'}}
+      e: {uses: toy.set, with: {n: '{{ steps.d.n + 1 }}'}}
+  poll:
+    until: 'index == 20'
+    max_rounds: 30
+    steps: {a: {uses: toy.set, with: {n: '{{ index }}'}}}
+  route:
+    switch: '{{ steps.poll.rounds }}'
+    cases: {'20': {steps: {a: {uses: toy.set, with: {n: 1}}}}}
+";
+    assert_eq!(taken(each).await, 1);
+}

@@ -1,15 +1,12 @@
 //! A crash at each commit of a run, on both databases: it comes to the same end, and each effect is done once. What dies is the task that drives
 //! the run: the database takes no journal row past the N-th, so that the task loses everything after it, and the run is claimed when its lease
 //! has run out.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-mod place;
 
 use std::time::Duration;
 
+use crate::place::Place;
 use actas_core::run::{Phase, Run};
 use actas_test_support::postgres;
-use place::Place;
 use serde_json::{Value, json};
 
 const LEASE: Duration = Duration::from_millis(400);
@@ -118,15 +115,16 @@ outputs: {word: '{{ steps.d.word }}'}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_and_an_approval() {
+async fn a_wait_an_approval_and_a_callback() {
     check(&["
 flow: waiting
 trigger: {on_demand: {}}
 steps:
-  a: {uses: toy.touch, with: {word: a}}
+  a: {uses: toy.touch, with: {word: a, call_back: '{{ callbacks.back }}'}}
   nap: {uses: core.wait, needs: [a], with: {for: 0.2}}
   ok: {uses: core.approve, needs: [nap], with: {who: ben, title: Go on}}
-  b: {uses: toy.touch, with: {word: '{{ steps.ok.decision }}'}}
+  back: {uses: core.wait_for_callback, needs: [a]}
+  b: {uses: toy.touch, with: {word: '{{ steps.back.payload.answer }} {{ steps.ok.decision }}'}}
 outputs: {word: '{{ steps.b.word }}', told: '{{ steps.a.did }}'}
 "])
     .await;

@@ -14,7 +14,7 @@ use actas_core::app::{self as manifests, Apps, Manifest, Native, NativeStep, Nat
 use actas_core::audit::Actor;
 use actas_core::flow::{Entry, Flow, canonical, parse};
 use actas_core::ids::{FlowId, InboxId, RunId, StepPath, UserId, VersionId, WorkerId, WorkspaceId};
-use actas_core::run::{LEVEL, Person, Run};
+use actas_core::run::{LEVEL, Person, Phase, Run};
 use actas_egress::{Egress, EgressConfig};
 use actas_runner::{NewRun, Runner, RunnerConfig};
 use actas_store::{
@@ -65,7 +65,7 @@ impl Place {
         let home = tempfile::tempdir().unwrap();
         let app = FakeApp::start().await;
         let toy: Arc<Manifest> = read_manifest(&app.manifest());
-        let core = read_manifest(include_str!("../../../../modules/core/app.yaml"));
+        let core = read_manifest(include_str!("../../../../../modules/core/app.yaml"));
         let apps = Apps::new([toy.clone(), core.clone()]);
         let store = Store::open(&StoreConfig {
             url: url.clone(),
@@ -316,6 +316,46 @@ impl Place {
     pub async fn load(&self, run: &RunId) -> Run {
         let loaded = self.runner.load(&self.workspace, run).await.unwrap();
         loaded.expect("the run is there")
+    }
+
+    /// The run once it has ended; whoever is outside does what is asked of them meanwhile.
+    pub async fn until_ended(&self, run: &RunId) -> Run {
+        let ended = tokio::time::timeout(Duration::from_secs(120), async {
+            loop {
+                let loaded = self.load(run).await;
+                if matches!(loaded.phase, Phase::Ended { .. }) {
+                    return loaded;
+                }
+                self.be_outside().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        ended.await.unwrap_or_else(|_| panic!("{run} never ends"))
+    }
+
+    /// The rows of a run's journal, as text.
+    pub async fn journal(&self, run: &RunId) -> Vec<String> {
+        let reader = self.store.reader(&self.workspace);
+        let rows = reader.journal(run).await.unwrap();
+        rows.into_iter().map(|row| row.body).collect()
+    }
+
+    /// Waits for an event.
+    pub async fn until_journal_has(&self, run: &RunId, kind: &str) {
+        let event = format!("\"event\":\"{kind}\"");
+        let found = tokio::time::timeout(Duration::from_secs(60), async {
+            while !self
+                .journal(run)
+                .await
+                .iter()
+                .any(|row| row.contains(&event))
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        found
+            .await
+            .unwrap_or_else(|_| panic!("{run} never has {kind}"));
     }
 
     /// A statement of the test's own on the database: what no program of ours would do.

@@ -1,0 +1,6 @@
+//! The whole language on the real runner, on both databases.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod crash;
+mod place;
+mod runs;
