@@ -2,6 +2,7 @@
 //! for all suites, so that it links once. Must not reach into the engine for what a user can see.
 
 mod actas;
+mod approvals;
 mod canaries;
 mod codes;
 mod commands;

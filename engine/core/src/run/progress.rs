@@ -89,6 +89,8 @@ impl Progress {
             .filter(|(_, slot)| {
                 matches!(&slot.slot.kind, SlotKind::Dynamic(dynamic) if dynamic.ask == Ask::UpFront)
                     && !slot.may_be_needed
+                    // Whoever decides an approval is not known before.
+                    && slot.of.is_none()
                     && slot
                         .used_by
                         .iter()

@@ -85,12 +85,15 @@ fn a_webhook_that_protects_nothing_is_refused_at_its_place() {
                 = help: add `delivery: NAME` beside `verify`
         "#]],
     );
-    check(&flow("  webhook: {delivery: X-Id}", ""), expect![[r#"
+    check(
+        &flow("  webhook: {delivery: X-Id}", ""),
+        expect![[r#"
         f.yaml:3:12: error[missing_key]: a webhook needs `verify`
           3 |   webhook: {delivery: X-Id}
             |            ^
             = help: how the caller is known: `{hmac_sha256: {secret: NAME, header: X-Signature}}`, or `none`, written out, for anybody who knows the address
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
