@@ -231,7 +231,7 @@ fn aggregate(
             "min" => copies.copy(best(Ordering::Less).unwrap_or(&Value::Null))?,
             "max" => copies.copy(best(Ordering::Greater).unwrap_or(&Value::Null))?,
             "first" => copies.copy(of().next().unwrap_or(&Value::Null))?,
-            "last" => copies.copy(of().last().unwrap_or(&Value::Null))?,
+            "last" => copies.copy(of().next_back().unwrap_or(&Value::Null))?,
             "values" => of()
                 .map(|value| copies.copy(value))
                 .collect::<Result<_, _>>()?,

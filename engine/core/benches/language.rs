@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use actas_core::app::{self, Apps};
-use actas_core::expr::{Condition, Scope, Template};
+use actas_core::expr::{Condition, Item, Scope, Template};
 use actas_core::flow::{Flow, Plan, canonical, parse};
 use actas_core::yaml;
 use divan::{Bencher, black_box};
@@ -106,6 +106,66 @@ fn scope() -> Scope {
 fn evaluate(bencher: Bencher, text: &str) {
     let (scope, template) = (scope(), Template::compile(&json!(text)).unwrap());
     bencher.bench(|| template.evaluate(black_box(&scope)).unwrap());
+}
+
+/// A context of one megabyte: ten thousand items of a hundred bytes, and a field deep down.
+fn megabyte() -> Scope {
+    let items: Vec<Value> = (0..10_000)
+        .map(|n| json!({"id": format!("id-{n:06}"), "amount": n, "active": n % 2 == 0, "day": "2026-03-31", "who": {"mail": format!("c{n}@a.example")}}))
+        .collect();
+    let mut deep = json!({"found": 1});
+    for _ in 0..20 {
+        deep = json!({"below": deep, "beside": [1, 2, 3]});
+    }
+    let output =
+        json!({"items": items, "deep": deep, "subject": "Re: order INV-1042 of 2026-03-31"});
+    assert!((900_000..1_300_000).contains(&output.to_string().len()));
+    Scope {
+        steps: vec![("a".into(), Arc::new(output))],
+        ..Scope::default()
+    }
+}
+
+/// Expressions over a megabyte; what most of them cost has nothing to do with its size.
+#[divan::bench(args = [
+    "one field: {{ steps.a.deep.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.below.found }}",
+    "{{ steps.a.items[9999].who.mail }}",
+    "{{ steps.a.items | selectattr('active') | map(attribute='amount') | sum }}",
+    "{{ steps.a.items | selectattr('id', 'eq', 'id-005000') | first }}",
+    "{{ steps.a.items | map(attribute='day') | map('date_add', days=1) | last }}",
+    "{{ steps.a.items | map(attribute='who.mail') | select('matching', '^c99.*example$') | length }}",
+    "{{ (steps.a.items | groupby('active'))[0].list | length }}",
+    "{{ steps.a.subject | regex_search('INV-([0-9]+)', 1) }}",
+    "{{ steps.a }}",
+])]
+fn over_a_megabyte(bencher: Bencher, text: &str) {
+    let (scope, template) = (megabyte(), Template::compile(&json!(text)).unwrap());
+    bencher.bench(|| template.evaluate(black_box(&scope)).unwrap());
+}
+
+/// The whole megabyte handed on, without a copy.
+#[divan::bench]
+fn a_megabyte_shared(bencher: Bencher) {
+    let (scope, template) = (
+        megabyte(),
+        Template::compile(&json!("{{ steps.a }}")).unwrap(),
+    );
+    bencher.bench(|| template.evaluate_shared(black_box(&scope)).unwrap());
+}
+
+/// A loop's scope and an expression over its item: what one of many items costs.
+#[divan::bench]
+fn an_item_of_ten_thousand(bencher: Bencher) {
+    let scope = megabyte();
+    let items = Arc::new(scope.steps[0].1["items"].clone());
+    let template = Template::compile(&json!("{{ item.who.mail }} {{ index }}")).unwrap();
+    bencher.bench(|| {
+        let scope = Scope {
+            item: Some(Item::new(Arc::clone(&items), 5000, 5000)),
+            ..scope.clone()
+        };
+        template.evaluate(black_box(&scope)).unwrap()
+    });
 }
 
 #[divan::bench]

@@ -32,7 +32,7 @@ fn no_hostile_expression_takes_more_memory_than_its_budget_stands_for() {
     let before = kilobytes("VmRSS");
     let mut bounded = 0;
     let texts = (1..).flat_map(|seed| expression(&mut Dice::new(seed)).pop());
-    for text in texts.take(600) {
+    for text in texts.take(400) {
         let Ok(template) = Template::compile(&Value::from(format!("{{{{ {text} }}}}"))) else {
             continue;
         };
@@ -43,6 +43,5 @@ fn no_hostile_expression_takes_more_memory_than_its_budget_stands_for() {
         let taken = (kilobytes("VmHWM") - before) / 1024;
         assert!(taken < MOST, "{taken} MB after {text}");
     }
-    assert!(bounded > 30, "{bounded} over budget");
-    println!("{} MB", (kilobytes("VmHWM") - before) / 1024);
+    assert!(bounded > 20, "{bounded} over budget");
 }
