@@ -108,14 +108,19 @@ impl<'a> Machine<'a> {
 
     /// The items of a list.
     pub fn items(&mut self, val: Val<'a>, what: &str) -> Out<Vec<Val<'a>>> {
-        let items: Vec<Val<'a>> = match self.require(val)? {
+        let list = self.require(val)?;
+        let length = match (&list, list.value()) {
+            (Val::List(items), _) => items.len(),
+            (_, Some(Value::Array(items))) => items.len(),
+            _ => 0,
+        };
+        self.burn(length)?;
+        Ok(match list {
             Val::List(items) => items,
             Val::Ref(Value::Array(items)) => items.iter().map(Val::Ref).collect(),
             Val::Own(Value::Array(items)) => items.into_iter().map(Val::Own).collect(),
             other => return Err(fail(format!("{what} needs a list, not {}", other.kind()))),
-        };
-        self.burn(items.len())?;
-        Ok(items)
+        })
     }
 
     /// A list of borrowed items becomes one value; everything else stays as it is.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use crate::expr::budget::VALUE;
 use crate::expr::eval::{Given, Machine, Out, fail};
 use crate::expr::filters::{filters, find, is_on, name_of, number, text};
 use crate::expr::functions;
@@ -267,6 +268,7 @@ fn sort<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Ou
     let path = name_of(machine, &mut given, usize::MAX, "attribute")?;
     let backwards = is_on(&mut given, 0, "reverse");
     let items = machine.items(val, "`sort`")?;
+    machine.make(items.len() * VALUE)?;
     let mut keyed = Vec::with_capacity(items.len());
     for (n, item) in items.into_iter().enumerate() {
         keyed.push((key_of(machine, &item, path.as_deref(), n)?, item));

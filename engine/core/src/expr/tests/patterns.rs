@@ -49,6 +49,32 @@ fn patterns_find_what_they_say() {
     );
 }
 
+#[test]
+fn a_pattern_that_blows_up_is_refused_before_it_takes_long() {
+    for pattern in [
+        "(?:){999}{999}{999}",
+        "(a?){999}{999}",
+        "((a{0,99}){0,99}){0,99}",
+        r"(?i)[\\p{L}]{500}",
+        r"\\p{L}\\p{L}\\p{L}\\p{L}\\p{L}\\p{L}\\p{L}\\p{L}\\p{L}",
+        &"(".repeat(999),
+        &"[a".repeat(900),
+        &"a|".repeat(1500),
+    ] {
+        let scope = Scope::default();
+        let text = format!("{{{{ 'x' | regex_search('{pattern}' ~ '') | default('') }}}}");
+        let Ok(template) = Template::compile(&Value::from(text)) else {
+            continue;
+        };
+        let (outcome, spent) = template.evaluate_within(&scope, Spent::most());
+        // What is not refused matches nothing, and was cheap.
+        assert!(
+            outcome.is_err() || spent.fuel < 100_000,
+            "{pattern}: {outcome:?} for {spent:?}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
