@@ -63,7 +63,7 @@ fn every_flow_is_good_and_survives_its_canonical_form() {
             "{name}: the order is another"
         );
         assert_eq!(
-            Plan::compile(&read, &apps).unwrap().steps.len(),
+            Plan::compile(&read, &apps).unwrap().blocks[0].steps.len(),
             flow.steps.len()
         );
     }

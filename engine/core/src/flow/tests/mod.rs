@@ -5,6 +5,8 @@
     reason = "`expect!` reads best by value"
 )]
 
+mod blocks;
+mod constructs;
 mod drafts;
 mod faults;
 mod hostile;
