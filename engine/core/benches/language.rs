@@ -73,6 +73,46 @@ fn read_and_compile_a_version_of_200_steps(bencher: Bencher) {
     });
 }
 
+/// The most steps there may be: a chain, and a loop in which there is another.
+fn texts_of_10_000_steps() -> [String; 2] {
+    let head = "flow: long\ntrigger: {on_demand: {}}\nsteps:\n";
+    let step = |n: usize| {
+        if n == 0 {
+            "s0: {uses: core.set, with: {x: a}}\n".to_owned()
+        } else {
+            format!(
+                "s{n}: {{uses: core.set, with: {{x: \"{{{{ steps.s{}.x }}}}\"}}}}\n",
+                n - 1
+            )
+        }
+    };
+    let chain: String = (0..10_000).map(|n| format!("  {}", step(n))).collect();
+    let nested: String = (0..9_998)
+        .map(|n| format!("          {}", step(n)))
+        .collect();
+    let loops = "  a:\n    for_each: \"[1]\"\n    steps:\n      b:\n        for_each: \"[1]\"\n        steps:\n";
+    [format!("{head}{chain}"), format!("{head}{loops}{nested}")]
+}
+
+#[divan::bench(args = [0, 1])]
+fn parse_and_check_10_000_steps(bencher: Bencher, which: usize) {
+    let (text, apps) = (&texts_of_10_000_steps()[which], apps());
+    bencher.bench(|| parse(black_box(text), &apps).draft.unwrap());
+}
+
+#[divan::bench(args = [0, 1])]
+fn read_and_compile_a_version_of_10_000_steps(bencher: Bencher, which: usize) {
+    let apps = apps();
+    let flow = parse(&texts_of_10_000_steps()[which], &apps)
+        .draft
+        .unwrap()
+        .flow;
+    let document = canonical(&flow);
+    bencher.bench(|| {
+        Plan::compile(&serde_json::from_str(black_box(&document)).unwrap(), &apps).unwrap()
+    });
+}
+
 #[divan::bench]
 fn canonical_form_of_200_steps(bencher: Bencher) {
     let flow = flow();

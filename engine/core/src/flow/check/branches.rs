@@ -44,6 +44,9 @@ impl Check<'_> {
 
     /// A choice whose values are known: by being written out, or because what gives them says which there are.
     fn check_switch(&mut self, site: &Site<'_>, subject: &Template) {
+        if site.cases.is_empty() && site.default.is_none() {
+            return;
+        }
         let Some(values) = self.values_of(site, subject) else {
             return;
         };

@@ -1,7 +1,7 @@
 //! The steps of a flow laid out: every step of every block once, in the order of the file, with its place and what stands around it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -214,8 +214,14 @@ impl<'c> Layout<'c> {
             let node = node.and_then(|node| node.get("steps"));
             self.steps(body, steps, node, &format!("{path}/"));
         }
+        let cases: HashMap<&str, &Node> = node
+            .and_then(|node| node.get("cases")?.as_map())
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (entry.key.as_str(), &entry.value))
+            .collect();
         for (name, case) in &step.cases {
-            let node = node.and_then(|node| node.get("cases")?.get(name));
+            let node = cases.get(name.as_str()).copied();
             let block = self.body(number, Role::Case, case, node, &format!("{path}/"));
             self.sites[number].cases.push((name, block));
         }
@@ -309,9 +315,17 @@ impl<'c> Layout<'c> {
 
     /// The ids of all steps that are seen from a block.
     pub fn seen(&self, scope: usize) -> Vec<&'c str> {
+        let mut known = HashSet::new();
         self.around(scope)
             .flat_map(|scope| self.scopes[scope].written.iter().copied())
+            .filter(|id| known.insert(*id))
             .collect()
+    }
+
+    /// Whether a step of this id was written where it is seen from a block, perhaps so that it could not be read.
+    pub fn was_written(&self, scope: usize, id: &str) -> bool {
+        self.around(scope)
+            .any(|scope| self.scopes[scope].written.contains(&id))
     }
 
     /// The step of a block inside which another block stands; none if it stands in the flow's handler.

@@ -154,6 +154,8 @@ pub(super) struct Check<'c> {
     pub own_needs: HashSet<(usize, usize)>,
     /// Needs that steps have because of steps inside them.
     pub lifted: Vec<scopes::Lifted>,
+    /// How many names of steps were not found.
+    pub unknown_steps: usize,
     /// How many steps back a schema is being followed.
     pub following: usize,
     /// Schemas of the outputs of steps, as they are asked for.
@@ -188,6 +190,7 @@ pub(super) fn check<'c>(
         used_steps: HashSet::new(),
         own_needs: HashSet::new(),
         lifted: Vec::new(),
+        unknown_steps: 0,
         following: 0,
         schemas: HashMap::new(),
     };

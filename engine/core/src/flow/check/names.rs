@@ -20,6 +20,9 @@ const ROOTS: [&str; 8] = [
     "callbacks",
 ];
 
+/// Looking for a name that is close costs as much as there are names: who misses so many has other help.
+const MOST_SUGGESTIONS: usize = 100;
+
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spot {
@@ -217,9 +220,14 @@ impl<'c> Check<'c> {
 
     pub(super) fn unknown_step(&mut self, id: &str, scope: usize, span: Span) {
         let layout = self.layout;
-        let seen = layout.seen(scope);
-        if seen.contains(&id) {
+        if layout.was_written(scope, id) {
             // It stands there, but could not be read: that was told.
+            return;
+        }
+        let message = format!("there is no step `{id}`");
+        self.unknown_steps += 1;
+        if self.unknown_steps > MOST_SUGGESTIONS {
+            self.faults.error("unknown_step", span, message);
             return;
         }
         let inside = layout.sites.iter().find(|site| site.id == id);
@@ -237,12 +245,10 @@ impl<'c> Check<'c> {
                 owner.id, owner.id
             )),
             Some((owner, _)) => Some(format!("it stands inside `{}`", owner.id)),
-            None => did_you_mean(id, seen.iter().copied()),
+            None => did_you_mean(id, layout.seen(scope).iter().copied()),
         };
-        self.faults.push(
-            Diagnostic::error("unknown_step", span, format!("there is no step `{id}`"))
-                .with_help_if(help),
-        );
+        self.faults
+            .push(Diagnostic::error("unknown_step", span, message).with_help_if(help));
     }
 
     /// The address at which a waiting step is called back. It is known before the step begins: naming it makes no edge.
@@ -312,7 +318,7 @@ impl<'c> Check<'c> {
     }
 
     fn unknown_root(&mut self, root: &str, scope: usize, span: Span) {
-        let help = if self.layout.seen(scope).contains(&root) {
+        let help = if self.layout.was_written(scope, root) {
             format!("a step's output is `steps.{root}`")
         } else if self.flow.inputs.contains_key(root) {
             format!("an input is `inputs.{root}`")

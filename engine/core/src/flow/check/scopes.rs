@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::flow::check::Check;
 use crate::flow::check::layout::{DO, ON_ERROR, Part, UNDO};
 use crate::flow::check::names::Spot;
-use crate::flow::plan::Role;
+use crate::flow::plan::{HoldKind, Role};
 use crate::flow::{SlotKind, Step};
 
 /// Ids that paths use themselves.
@@ -129,6 +129,10 @@ impl<'c> Check<'c> {
     pub(super) fn named_needs(&mut self, number: usize, step: &Step) {
         let layout = self.layout;
         let site = &layout.sites[number];
+        if layout.scopes[site.scope].role == Role::Undo {
+            // It waits for nothing, and its table knows no `needs`.
+            return;
+        }
         for (n, need) in step.needs.iter().flatten().enumerate() {
             let node = site.part_of("needs");
             let span = node.map_or_else(Span::default, |node| node.at(&format!("/{n}")).span);
@@ -211,7 +215,10 @@ impl<'c> Check<'c> {
             .map(|slot| match &slot.kind {
                 SlotKind::Dynamic(dynamic) if dynamic.switched_off().is_none() => {
                     let of = dynamic.of.as_ref()?;
-                    layout.scopes[0].by_id.get(of.as_str()).copied()
+                    let of = *layout.scopes[0].by_id.get(of.as_str())?;
+                    let (_, module) = self.steps[of].module()?;
+                    // Of anything else it was told that it is no approval.
+                    (module.hold() == Some(HoldKind::Approve)).then_some(of)
                 }
                 _ => None,
             })

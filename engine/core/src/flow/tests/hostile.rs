@@ -121,3 +121,49 @@ fn a_thousand_effects_in_no_order_are_checked_quickly() {
         .max();
     assert!(longest < Some(500), "{longest:?}");
 }
+
+#[test]
+fn zz_time() {
+    let apps = super::apps();
+    let time = |name: &str, text: String| {
+        let t = std::time::Instant::now();
+        let parsed = parse(&text, &apps);
+        let a = t.elapsed();
+        let n = parsed.diagnostics.len();
+        let code = parsed.diagnostics.first().map(|d| d.code);
+        let (mut b, mut c) = (a, a);
+        if let Some(draft) = parsed.draft {
+            let t = std::time::Instant::now();
+            let doc = crate::flow::canonical(&draft.flow);
+            let _f: crate::flow::Flow = serde_json::from_str(&doc).unwrap();
+            b = t.elapsed();
+            let t = std::time::Instant::now();
+            let p = Plan::compile(&draft.flow, &apps);
+            c = t.elapsed();
+            assert!(p.is_ok());
+        }
+        eprintln!("{name}: {} KB parse {a:?} ({n} diags {code:?}) canonical {b:?} compile {c:?}", text.len() / 1024);
+    };
+    let head = "flow: a\ntrigger: {on_demand: {}}\nconnections: {crm: {app: sandbox_crm, dynamic: {}}}\nsteps:\n";
+    let chain = |n: usize, indent: &str, rev: bool| -> String {
+        (0..n).map(|k| {
+            let k = if rev { n - 1 - k } else { k };
+            if k == 0 { format!("{indent}s0: {{uses: core.set, with: {{x: a}}}}\n") } else { format!("{indent}s{k}: {{uses: core.set, with: {{x: \"{{{{ steps.s{}.x }}}}\"}}}}\n", k - 1) }
+        }).collect()
+    };
+    time("chain", format!("{head}{}", chain(10_000, "  ", false)));
+    time("reverse", format!("{head}{}", chain(10_000, "  ", true)));
+    time("nested", format!("{head}  a:\n    for_each: \"[1]\"\n    steps:\n{}", chain(9_999, "      ", false)));
+    let wide: String = (0..9_000).map(|n| format!("  s{n}: {{uses: sandbox_crm.create_record, with: {{object: T}}}}\n")).collect();
+    time("unordered", format!("{head}{wide}"));
+    let unknown: String = (0..9_000).map(|n| format!("  s{n}: {{uses: core.set, with: {{x: \"{{{{ steps.t{n} }}}}\"}}}}\n")).collect();
+    time("unknown", format!("{head}{unknown}"));
+    let cases: String = (0..9_000).map(|n| format!("      c{n}: {{steps: {{}}}}\n")).collect();
+    time("cases", format!("{head}  a:\n    switch: \"'c1'\"\n    cases:\n{cases}"));
+    let inputs: String = (0..20_000).map(|n| format!("  i{n}: {{}}\n")).collect();
+    time("inputs", format!("flow: a\ntrigger: {{on_demand: {{}}}}\ninputs:\n{inputs}steps: {{a: {{uses: core.set}}}}\n"));
+    let slots: String = (0..9_000).map(|n| format!("  i{n}: {{app: sandbox_crm, dynamic: {{}}}}\n")).collect();
+    time("slots", format!("flow: a\ntrigger: {{on_demand: {{}}}}\nconnections:\n{slots}steps: {{a: {{uses: core.set}}}}\n"));
+    let outs: String = (0..20_000).map(|n| format!("  i{n}: 1\n")).collect();
+    time("outputs", format!("{head}  a: {{uses: core.set}}\noutputs:\n{outs}"));
+}

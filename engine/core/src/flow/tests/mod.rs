@@ -13,6 +13,7 @@ mod hostile;
 mod plans;
 mod rules;
 mod triggers;
+mod waits;
 
 use std::sync::{Arc, LazyLock};
 
