@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 /// Who needs whom, by number in the order of the file.
@@ -67,7 +67,8 @@ impl Graph {
             graph.add_node(());
         }
         graph.extend_with_edges(edges.map(|(a, b)| (NodeIndex::new(a), NodeIndex::new(b))));
-        let mut cycles: Vec<Vec<usize>> = tarjan_scc(&graph)
+        // Of the ways to find knots, this one needs no stack as deep as the longest chain.
+        let mut cycles: Vec<Vec<usize>> = kosaraju_scc(&graph)
             .into_iter()
             .map(|knot| knot.into_iter().map(NodeIndex::index).collect::<Vec<_>>())
             .filter(|knot| {
@@ -83,9 +84,13 @@ impl Graph {
     fn shortest_cycle(&self, knot: &[usize]) -> Option<Vec<usize>> {
         let start = *knot.iter().min()?;
         let mut came_from = vec![None; self.needs.len()];
+        let mut inside = vec![false; self.needs.len()];
+        for step in knot {
+            inside[*step] = true;
+        }
         let mut queue = VecDeque::from([start]);
         while let Some(step) = queue.pop_front() {
-            for need in self.needs[step].iter().filter(|need| knot.contains(need)) {
+            for need in self.needs[step].iter().filter(|need| inside[**need]) {
                 if *need == start {
                     let mut path = vec![start, step];
                     let mut at = step;

@@ -122,48 +122,44 @@ fn a_thousand_effects_in_no_order_are_checked_quickly() {
     assert!(longest < Some(500), "{longest:?}");
 }
 
-#[test]
-fn zz_time() {
-    let apps = super::apps();
-    let time = |name: &str, text: String| {
-        let t = std::time::Instant::now();
-        let parsed = parse(&text, &apps);
-        let a = t.elapsed();
-        let n = parsed.diagnostics.len();
-        let code = parsed.diagnostics.first().map(|d| d.code);
-        let (mut b, mut c) = (a, a);
-        if let Some(draft) = parsed.draft {
-            let t = std::time::Instant::now();
-            let doc = crate::flow::canonical(&draft.flow);
-            let _f: crate::flow::Flow = serde_json::from_str(&doc).unwrap();
-            b = t.elapsed();
-            let t = std::time::Instant::now();
-            let p = Plan::compile(&draft.flow, &apps);
-            c = t.elapsed();
-            assert!(p.is_ok());
+/// A chain as long as there may be, in the order of the file or against it, with a head of its own.
+fn chain(steps: usize, indent: &str, backwards: bool) -> String {
+    let step = |n: usize| {
+        let n = if backwards { steps - 1 - n } else { n };
+        match n.checked_sub(1) {
+            None => format!("{indent}s0: {{uses: core.set, with: {{x: a}}}}\n"),
+            Some(before) => format!(
+                "{indent}s{n}: {{uses: core.set, with: {{x: \"{{{{ steps.s{before}.x }}}}\"}}}}\n"
+            ),
         }
-        eprintln!("{name}: {} KB parse {a:?} ({n} diags {code:?}) canonical {b:?} compile {c:?}", text.len() / 1024);
     };
-    let head = "flow: a\ntrigger: {on_demand: {}}\nconnections: {crm: {app: sandbox_crm, dynamic: {}}}\nsteps:\n";
-    let chain = |n: usize, indent: &str, rev: bool| -> String {
-        (0..n).map(|k| {
-            let k = if rev { n - 1 - k } else { k };
-            if k == 0 { format!("{indent}s0: {{uses: core.set, with: {{x: a}}}}\n") } else { format!("{indent}s{k}: {{uses: core.set, with: {{x: \"{{{{ steps.s{}.x }}}}\"}}}}\n", k - 1) }
-        }).collect()
-    };
-    time("chain", format!("{head}{}", chain(10_000, "  ", false)));
-    time("reverse", format!("{head}{}", chain(10_000, "  ", true)));
-    time("nested", format!("{head}  a:\n    for_each: \"[1]\"\n    steps:\n{}", chain(9_999, "      ", false)));
-    let wide: String = (0..9_000).map(|n| format!("  s{n}: {{uses: sandbox_crm.create_record, with: {{object: T}}}}\n")).collect();
-    time("unordered", format!("{head}{wide}"));
-    let unknown: String = (0..9_000).map(|n| format!("  s{n}: {{uses: core.set, with: {{x: \"{{{{ steps.t{n} }}}}\"}}}}\n")).collect();
-    time("unknown", format!("{head}{unknown}"));
-    let cases: String = (0..9_000).map(|n| format!("      c{n}: {{steps: {{}}}}\n")).collect();
-    time("cases", format!("{head}  a:\n    switch: \"'c1'\"\n    cases:\n{cases}"));
-    let inputs: String = (0..20_000).map(|n| format!("  i{n}: {{}}\n")).collect();
-    time("inputs", format!("flow: a\ntrigger: {{on_demand: {{}}}}\ninputs:\n{inputs}steps: {{a: {{uses: core.set}}}}\n"));
-    let slots: String = (0..9_000).map(|n| format!("  i{n}: {{app: sandbox_crm, dynamic: {{}}}}\n")).collect();
-    time("slots", format!("flow: a\ntrigger: {{on_demand: {{}}}}\nconnections:\n{slots}steps: {{a: {{uses: core.set}}}}\n"));
-    let outs: String = (0..20_000).map(|n| format!("  i{n}: 1\n")).collect();
-    time("outputs", format!("{head}  a: {{uses: core.set}}\noutputs:\n{outs}"));
+    (0..steps).map(step).collect()
+}
+
+#[test]
+fn ten_thousand_steps_are_checked_and_compiled_however_they_stand() {
+    let head = "flow: a\ntrigger: {on_demand: {}}\nsteps:\n";
+    let (forth, back) = (chain(10_000, "  ", false), chain(10_000, "  ", true));
+    let inside = chain(9_999, "      ", false);
+    for steps in [
+        forth,
+        back.clone(),
+        format!("  a:\n    for_each: \"[1]\"\n    steps:\n{inside}"),
+    ] {
+        let parsed = parse(&format!("{head}{steps}"), &super::apps());
+        let flow = parsed.draft.unwrap().flow;
+        let plan = Plan::compile(&flow, &super::apps()).unwrap();
+        assert_eq!(plan.steps.len(), 10_000);
+        let later = plan.steps.iter().enumerate();
+        assert!(
+            later
+                .into_iter()
+                .all(|(n, step)| step.needs.iter().all(|need| *need < n))
+        );
+    }
+    // The same with its ends tied together is one cycle.
+    let tied = back.replace("x: a}", "x: \"{{ steps.s9999.x }}\"}");
+    let parsed = parse(&format!("{head}{tied}"), &super::apps());
+    let faults: Vec<_> = parsed.diagnostics.iter().map(|fault| fault.code).collect();
+    assert_eq!(faults, ["cycle"]);
 }
