@@ -60,7 +60,7 @@ impl Check<'_> {
                         Diagnostic::error(
                             "needless_connection",
                             span,
-                            format!("`{}` acts through no connection", uses),
+                            format!("`{uses}` acts through no connection"),
                         )
                         .with_help("remove `connection`"),
                     );

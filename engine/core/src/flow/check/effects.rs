@@ -22,7 +22,7 @@ impl Check<'_> {
                     Diagnostic::error(
                         "missing_effect",
                         site.key,
-                        format!("`{id}` must say its `effect`: `{}` leaves it open", uses),
+                        format!("`{id}` must say its `effect`: `{uses}` leaves it open"),
                     )
                     .with_help(
                         "`read` if it changes nothing, `idempotent` if doing it twice with the same key is doing it once, else `at_most_once`",

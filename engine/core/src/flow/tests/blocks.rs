@@ -270,7 +270,10 @@ fn the_order_of_steps_inside_steps_survives_the_canonical_form() {
     assert_eq!(cases, ["z", "x"]);
     let body = &read.steps[0].cases["x"];
     assert_eq!(
-        body.steps.keys().map(|id| id.as_str()).collect::<Vec<_>>(),
+        body.steps
+            .keys()
+            .map(crate::ids::StepId::as_str)
+            .collect::<Vec<_>>(),
         ["b", "a"]
     );
     assert_eq!(
