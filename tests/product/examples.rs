@@ -40,6 +40,7 @@ fn table(crm: &str) -> Vec<Row> {
             "year_ends": "Thursday, 31 December 2026", "in_new_york": "2026-03-28T11:30:00-04:00", "begun": any,
         })),
         bad("examples/dates", json!({"delivered": "soon"}), "invalid_input", "delivered"),
+        ok("examples/every-morning", 0, json!({}), json!({"message": any, "posted_by": "dora", "slot": "right now"})),
         ok("examples/hello", 0, json!({}), json!({"text": "Hello, world!"})),
         ok("examples/http-request", 0, json!({"server": crm}), json!({"status": 200, "is_server": true})),
         ok("examples/if-and-skip", 0, json!({}), json!({"accepted": 100, "receipt": null})),
@@ -52,6 +53,8 @@ fn table(crm: &str) -> Vec<Row> {
             "there": ["a-1", "c-3"], "tags": ["fragile", "heavy"], "shelves": ["north", "south"], "missing": ["z-9"],
             "first": {"sku": "c-3", "shelf": "north", "checked": true}, "pairs": "a-1: 1; c-3: 2", "average": 4.33, "total": 13,
         })),
+        ok("examples/order-arrives", 0, json!({}), json!({"told": null, "customer": "somebody"})),
+        ok("examples/order-arrives", 0, json!({"total": 250, "payload": {"customer": "Ada"}}), json!({"told": any, "customer": "Ada"})),
         ok("examples/order-of-effects", 1, json!({}), json!({"first": any, "second": any})),
         ok("examples/parallel-branches", 1, json!({}), json!({"desk": {"cases": 0, "tasks": 0, "visits": 0, "all": 0}})),
         ok("examples/parent", 1, json!({}), json!({"you": "Ana Alvarez", "account": "ana@sandbox"})),
@@ -175,7 +178,7 @@ async fn through(
 }
 
 /// The shared connection that some examples name: the account of Dora at the CRM.
-async fn share_team_crm(world: &World) {
+pub async fn share_team_crm(world: &World) {
     let body = json!({"name": "team-crm", "app": "sandbox_crm"});
     let page = world
         .ask(
@@ -228,6 +231,10 @@ fn all_examples_and_flows_validate_at_once() {
 async fn every_example_and_flow_runs_to_the_end_that_it_speaks_of() {
     let world = World::start(Kind::Sqlite).await;
     share_team_crm(&world).await;
+    let secret = json!({"name": "web-shop", "value": "a secret of the shop"});
+    let path = "/api/v1/secrets";
+    let added = world.ask(Method::POST, path, None, Some(&secret)).await;
+    added.expect_ok();
     for file in files() {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         world.publish(&text).await;

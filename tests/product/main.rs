@@ -16,4 +16,5 @@ mod kill9;
 mod needles;
 mod rules;
 mod story;
+mod triggers;
 mod world;
