@@ -480,7 +480,9 @@ fn a_flow_may_make_its_failure_good() {
         "#]],
     );
     check(
-        &format!("{steps}on_error: {{steps: {{}}, outputs: {{sorry: '{{{{ error.message }}}}'}}}}\n"),
+        &format!(
+            "{steps}on_error: {{steps: {{}}, outputs: {{sorry: '{{{{ error.message }}}}'}}}}\n"
+        ),
         &json!({}),
         script,
         expect![[r#"

@@ -208,18 +208,28 @@ steps:
   lines: {for_each: inputs.of, uses: core.set, with: {it: '{{ item }}'}}
 outputs: {lines: '{{ steps.lines.items }}'}
 ";
-    check(flow, &json!({"of": {"a": 1}}), "", expect![[r#"
+    check(
+        flow,
+        &json!({"of": {"a": 1}}),
+        "",
+        expect![[r#"
         > begin
           fail lines#1 invalid_input for good: `for_each` of `lines` is a map, not a list
           end failed null lines: `for_each` of `lines` is a map, not a list
           = failed
-    "#]]);
-    check(flow, &json!({"of": [1, 2, 3]}), "", expect![[r#"
+    "#]],
+    );
+    check(
+        flow,
+        &json!({"of": [1, 2, 3]}),
+        "",
+        expect![[r#"
         > begin
           fail lines#1 invalid_input for good: 3 items are more than the 2 that may be
           end failed null lines: 3 items are more than the 2 that may be
           = failed
-    "#]]);
+    "#]],
+    );
     check(
         flow,
         &json!({"of": [1]}),
@@ -452,12 +462,17 @@ steps:
     outputs: {last: '{{ steps.set.n }}'}
 outputs: {count: '{{ steps.count }}'}
 ";
-    check(flow, &json!({"most": 0}), "", expect![[r#"
+    check(
+        flow,
+        &json!({"most": 0}),
+        "",
+        expect![[r#"
         > begin
           step_succeeded count
           end succeeded {"count":{"rounds":0}}
           = succeeded
-    "#]]);
+    "#]],
+    );
     check(
         flow,
         &json!({"most": 2}),
@@ -543,21 +558,31 @@ fn a_switch_goes_one_way_and_gives_what_that_gave() {
               = succeeded
         "#]],
     );
-    check(ROUTE, &json!({"to": "no"}), "", expect![[r#"
+    check(
+        ROUTE,
+        &json!({"to": "no"}),
+        "",
+        expect![[r#"
         > begin
           fail route#1 invalid_input for good: no case is `no`, and there is no `default`
           end failed null route: no case is `no`, and there is no `default`
           = failed
-    "#]]);
+    "#]],
+    );
     let flow = ROUTE.replace("    cases:", "    default: {steps: {}}\n    cases:");
-    check(&flow, &json!({"to": [1]}), "", expect![[r#"
+    check(
+        &flow,
+        &json!({"to": [1]}),
+        "",
+        expect![[r#"
         > begin
           case_chosen route
           frame_ended route
           step_succeeded route
           end succeeded {"route":{"case":null}}
           = succeeded
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -128,7 +128,8 @@ impl Story {
 
     /// Decides, records and starts until nothing more can be done without an answer from outside.
     pub fn settle(&mut self) {
-        loop {
+        for turn in 0.. {
+            assert!(turn < 2_000, "it never settles:\n{}", self.trace);
             let commands = decide(&self.run, self.now);
             let mut again = false;
             for command in commands {
