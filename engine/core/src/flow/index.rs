@@ -189,7 +189,16 @@ impl Index {
                     }
                     Work::Each { items, .. } => Some(items.references()),
                     Work::Switch { subject, .. } => Some(subject.references()),
-                    Work::Repeat { .. } => None,
+                    Work::Repeat { test, body, .. } => {
+                        // A test looks at what the steps inside gave.
+                        let test = self.named(plan, *body, &test.references(), false);
+                        reads.with.push(test);
+                        let condition = step.condition.as_ref().map(Condition::references);
+                        let condition = condition
+                            .map_or_else(Vec::new, |c| self.named(plan, step.block, &c, false));
+                        reads.condition.push(condition);
+                        continue;
+                    }
                 };
                 let named = |references: Option<References>| {
                     references.map_or_else(Vec::new, |r| self.named(plan, step.block, &r, false))

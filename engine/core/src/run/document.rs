@@ -51,7 +51,7 @@ pub fn document(run: &Run, viewer: &Viewer, now: Time, links: &Links<'_>) -> Run
     let all = instances(run);
     let states = states(run, &all);
     let shown = shown(run, &all);
-    let left_out = shown.iter().filter(|shown| !**shown).count();
+    let left_out = shown.iter().filter(|shown| !**shown).count() + run.progress.forgotten;
     let steps: Map<String, Value> = all
         .iter()
         .zip(states)

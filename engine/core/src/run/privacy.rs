@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::error::{ErrorKind, StepError};
 use crate::flow::SlotKind;
+use crate::flow::plan::{HoldKind, Role, Work};
 use crate::ids::{StepPath, UserId};
 use crate::run::document::Viewer;
 use crate::run::event::Event;
-use crate::run::frame::Instance;
-use crate::run::parts::{ActedAs, ConnectionKind, Rule};
+use crate::run::parts::{ActedAs, Answer, ConnectionKind, Rule};
 use crate::run::state::{Run, SlotState, StepState};
 
 /// What is hidden from one viewer of one run, as it stands now. To be made again after events that bind slots or end steps.
@@ -31,25 +31,53 @@ impl<'r> Privacy<'r> {
             errors: vec![false; plan.steps.len()],
             outputs: vec![false; plan.outputs.len()],
         };
-        let own: Vec<bool> = (0..plan.steps.len())
-            .map(|step| run.is_private_to_another(step, &viewer.user))
-            .collect();
+        let own = run.private_to_others_than(&viewer.user);
         // Most runs are looked at by their own person, and then there is no graph to walk.
         if !own.contains(&true) {
             return privacy;
         }
-        let reads = plan.index.reads(plan);
-        for (step, own) in own.into_iter().enumerate() {
-            let hidden = |from: &Vec<usize>| from.iter().any(|&read| privacy.values[read]);
-            let value = own || hidden(&reads.with[step]);
-            let error = value || hidden(&reads.condition[step]);
-            privacy.values[step] = value;
-            privacy.errors[step] = error;
-        }
-        for (output, from) in reads.outputs.iter().enumerate() {
-            privacy.outputs[output] = from.iter().any(|&read| privacy.values[read]);
+        privacy.values = own;
+        // What is inside a step stands after it and tells of it, so that one look at each is not enough.
+        while privacy.spread() {}
+        for (output, from) in plan.index.reads(plan).outputs.iter().enumerate() {
+            privacy.outputs[output] = privacy.any_value(from);
         }
         privacy
+    }
+
+    /// Hands on what is private to what is made of it. True if something was found.
+    fn spread(&mut self) -> bool {
+        let plan = &self.run.plan;
+        let reads = plan.index.reads(plan);
+        let mut found = false;
+        for step in 0..plan.steps.len() {
+            let planned = &plan.steps[step];
+            let block = &plan.blocks[planned.block];
+            // The item of a list, and the error that a handler sees, are known to all that is inside.
+            let given = match (block.role, block.owner) {
+                (Role::Item | Role::Round, Some(owner)) => self.any_value(&reads.with[owner]),
+                (Role::Handler, Some(owner)) => self.errors[owner],
+                (Role::FlowHandler, _) => self.errors.contains(&true),
+                _ => false,
+            };
+            let value = self.values[step] || given || self.any_value(&reads.with[step]);
+            let error = self.errors[step] || value || self.any_value(&reads.condition[step]);
+            found |= value != self.values[step] || error != self.errors[step];
+            self.values[step] = value;
+            self.errors[step] = error;
+            if let (Role::Item | Role::Round | Role::Case | Role::Handler, Some(owner)) =
+                (block.role, block.owner)
+            {
+                found |= value && !self.values[owner] || error && !self.errors[owner];
+                self.values[owner] |= value;
+                self.errors[owner] |= error;
+            }
+        }
+        found
+    }
+
+    fn any_value(&self, steps: &[usize]) -> bool {
+        steps.iter().any(|&step| self.values[step])
     }
 
     /// A step's output.
@@ -138,9 +166,89 @@ impl<'r> Privacy<'r> {
                     set(&mut shown, "error", self.error(None, error));
                 }
             }
-            // These hold what the invoker gave to start the run, and who, where and when.
-            Event::RunCreated(_)
-            | Event::StepStarted { .. }
+            Event::StepImported {
+                step,
+                output,
+                acted_as,
+                ..
+            } => {
+                if let Some(step) = self.number(step) {
+                    set(&mut shown, "output", self.output(step, output));
+                    if let Some(acted_as) = acted_as {
+                        set(&mut shown, "acted_as", self.acted_as(step, acted_as));
+                    }
+                }
+            }
+            Event::DecisionAsked { step, error, .. } => {
+                set(&mut shown, "error", self.error(self.number(step), error));
+            }
+            Event::HandlerBegan { step, error, .. } => {
+                let step = step.as_ref().and_then(|step| self.number(step));
+                set(&mut shown, "error", self.error(step, error));
+            }
+            Event::FrameEnded {
+                frame,
+                output,
+                error,
+                ..
+            } => {
+                let owner = self.owner(frame);
+                if let Some(output) = output {
+                    let hidden = match owner {
+                        Some(owner) => self.values[owner],
+                        None => self.values.contains(&true),
+                    };
+                    set(
+                        &mut shown,
+                        "output",
+                        redacted(hidden, || (**output).clone()),
+                    );
+                }
+                if let Some(error) = error {
+                    set(&mut shown, "error", self.error(owner, error));
+                }
+            }
+            Event::CaseChosen { step, case, .. } => {
+                if let (Some(step), Some(_)) = (self.number(step), case)
+                    && self.errors[step]
+                {
+                    set(&mut shown, "case", private());
+                }
+            }
+            Event::BatchEnded { step, .. } => {
+                if self.number(step).is_some_and(|step| self.values[step]) {
+                    set(&mut shown, "items", private());
+                    set(&mut shown, "failed", private());
+                }
+            }
+            Event::Decided {
+                step,
+                answer: Answer::Happened { output },
+                ..
+            } => {
+                if let Some(step) = self.number(step) {
+                    let output = self.output(step, output);
+                    set(
+                        &mut shown,
+                        "answer",
+                        json!({"answer": "happened", "output": output}),
+                    );
+                }
+            }
+            Event::CallbackCame { step, payload, .. } => {
+                if let Some(step) = self.number(step) {
+                    set(&mut shown, "payload", self.output(step, payload));
+                }
+            }
+            // What a part of a loop was given is its parent's, and shown there as far as it may be.
+            Event::RunCreated(created) => {
+                if let Some(part) = &created.part {
+                    let part = json!({"step": part.step, "offset": part.offset, "private": true});
+                    set(&mut shown, "part", part);
+                }
+            }
+            // These hold who, where and when.
+            Event::StepStarted { .. }
             | Event::StepSkipped { .. }
             | Event::SlotBound { .. }
             | Event::SlotAsked { .. }
@@ -149,26 +257,42 @@ impl<'r> Privacy<'r> {
             | Event::SlotExpired { .. }
             | Event::EachBegan { .. }
             | Event::RoundBegan { .. }
-            | Event::CaseChosen { .. }
-            | Event::HandlerBegan { .. }
-            | Event::FrameEnded { .. }
             | Event::StepHeld { .. }
             | Event::BatchBegan { .. }
-            | Event::BatchEnded { .. }
             | Event::ChildPaused { .. }
-            | Event::DecisionAsked { .. }
             | Event::Decided { .. }
             | Event::UndoBegan { .. }
-            | Event::StepImported { .. }
             | Event::ApprovalDecided { .. }
-            | Event::CallbackCame { .. }
             | Event::CancelAsked { .. } => {}
         }
         shown
     }
 
+    /// The step of the plan that a path names, whether or not it is there in the run.
     fn number(&self, step: &StepPath) -> Option<usize> {
-        self.run.plan.step(step)
+        if let Some(at) = self.run.instance(step) {
+            return Some(at.step);
+        }
+        // Frames that were dropped leave the plan: `lines[37]/add` is `lines/add` there.
+        let parts = step.as_str().split('/');
+        let parts: Vec<&str> = parts
+            .map(|part| part.split('[').next().unwrap_or(part))
+            .collect();
+        self.run.plan.step(&parts.join("/").parse().ok()?)
+    }
+
+    /// The step that a frame belongs to; none for the flow's handler.
+    fn owner(&self, frame: &StepPath) -> Option<usize> {
+        let path = frame.as_str();
+        let owner = path
+            .strip_suffix("/on_error")
+            .or_else(|| path.strip_suffix("/undo"))
+            .unwrap_or(path);
+        let owner = match owner.rsplit_once('[') {
+            Some((owner, number)) if !number.contains('/') => owner,
+            _ => owner,
+        };
+        self.number(&owner.parse().ok()?)
     }
 }
 
@@ -181,35 +305,63 @@ fn redacted(hidden: bool, value: impl FnOnce() -> Value) -> Value {
 }
 
 impl Run {
-    /// Whether a step acts, or would act, through a personal connection of somebody else than this user.
-    fn is_private_to_another(&self, step: usize, user: &UserId) -> bool {
-        let Some(slot) = self.plan.steps[step].slot else {
-            return false;
-        };
-        let used = match self.state(Instance::root(step)) {
-            StepState::Succeeded {
-                acted_as: Some(used),
-                ..
-            }
-            | StepState::Failed {
-                acted_as: Some(used),
-                ..
-            } => Some((used.kind, used.rule)),
-            _ => match &self.slots[slot] {
-                SlotState::Bound(bound) => Some((bound.kind, bound.rule)),
-                _ => None,
-            },
-        };
+    /// Step by step: whether it acts, or would act, through a personal connection of somebody else than this user, in any of its instances.
+    fn private_to_others_than(&self, user: &UserId) -> Vec<bool> {
         let is_own = self.created.as_ref().is_some_and(|c| c.is_of(user));
-        match used {
-            Some((ConnectionKind::Shared, _)) => false,
-            Some((
+        let decides = |slot: usize| {
+            self.slot_person(slot)
+                .is_some_and(|(person, _)| person == *user)
+        };
+        let is_private = |slot: usize, kind, rule| match (kind, rule) {
+            (ConnectionKind::Shared, _) => false,
+            (ConnectionKind::Personal, Rule::Approver) => !decides(slot),
+            (
                 ConnectionKind::Personal,
                 Rule::Shared | Rule::Invoker | Rule::Owner | Rule::BuildTime,
-            )) => !is_own,
-            // Whoever approved is not kept with the connection: then it is nobody's to see.
-            Some((ConnectionKind::Personal, Rule::Approver)) => true,
-            None => matches!(self.plan.slots[slot].slot.kind, SlotKind::Dynamic(_)) && !is_own,
+            ) => !is_own,
+        };
+        let acts = self.created.as_ref().is_some_and(|c| c.invoker.is_some());
+        let planned = self.plan.steps.iter().map(|step| {
+            // What another flow gave may have come through its own person's accounts.
+            let calls = matches!(
+                step.work,
+                Work::Hold {
+                    kind: HoldKind::RunFlow,
+                    ..
+                }
+            );
+            if calls && acts {
+                return !is_own;
+            }
+            let Some(slot) = step.slot else { return false };
+            match &self.slots[slot] {
+                SlotState::Bound(bound) => is_private(slot, bound.kind, bound.rule),
+                _ => match &self.plan.slots[slot].slot.kind {
+                    SlotKind::Dynamic(dynamic) if dynamic.of.is_some() => !decides(slot),
+                    SlotKind::Dynamic(_) => !is_own,
+                    SlotKind::Connection(_) => false,
+                },
+            }
+        });
+        let mut private: Vec<bool> = planned.collect();
+        let mut known = vec![false; private.len()];
+        for (_, frame) in self.frames.iter() {
+            for step in frame.steps() {
+                let used = match frame.state(step) {
+                    StepState::Succeeded { acted_as, .. }
+                    | StepState::Failed { acted_as, .. }
+                    | StepState::Handling { acted_as, .. }
+                    | StepState::Undecided { acted_as, .. } => acted_as.as_ref(),
+                    _ => None,
+                };
+                if let (Some(used), Some(slot)) = (used, self.plan.steps[step].slot) {
+                    // As whom it was done counts for more than what the slot is now; of many instances the private ones do.
+                    let before = known[step] && private[step];
+                    private[step] = before || is_private(slot, used.kind, used.rule);
+                    known[step] = true;
+                }
+            }
         }
+        private
     }
 }

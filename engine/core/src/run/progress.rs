@@ -50,8 +50,10 @@ pub(super) struct Progress {
     pub turning: BTreeSet<Instance>,
     /// Frames that have not ended and in which a step has failed.
     pub failing: BTreeSet<u32>,
-    /// How many finished frames of loops are kept.
+    /// How many frames of items are kept that have ended.
     pub kept: usize,
+    /// How many steps of items were forgotten.
+    pub forgotten: usize,
     /// Slot by slot: how many steps that have not ended use it or hold steps that do, without and with those that come after the run's own.
     pub wanting: Vec<[usize; 2]>,
     /// What is still to be undone, the next one last; none before the first undo.
@@ -110,6 +112,7 @@ impl Progress {
             turning: BTreeSet::new(),
             failing: BTreeSet::new(),
             kept: 0,
+            forgotten: 0,
             wanting: vec![[0, 0]; plan.slots.len()],
             undo: None,
             after: None,

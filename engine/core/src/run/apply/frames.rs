@@ -316,6 +316,7 @@ impl Run {
         };
         let (role, owner) = (self.plan.blocks[frame.block].role, frame.owner);
         let index = frame.index;
+        let failed = end.is_err();
         self.progress.settled.remove(&number);
         self.progress.failing.remove(&number);
         self.frames[number].ended = true;
@@ -331,9 +332,10 @@ impl Run {
                         Err(error) => each.failed.push(FailedItem { index, error }),
                     }
                 }
-                if self.progress.kept < KEPT || self.plan.steps[owner.step].has_undo {
-                    self.progress.kept += 1;
-                } else {
+                // What failed is looked for first.
+                let most = if failed { 2 * KEPT } else { KEPT };
+                self.progress.kept += 1;
+                if self.progress.kept > most && !self.plan.steps[owner.step].has_undo {
                     self.drop_frame(number);
                 }
                 self.next_items(owner);
@@ -455,6 +457,10 @@ impl Run {
 
     fn forget(&mut self, number: u32) {
         if let Some(frame) = self.frames.remove(number) {
+            if self.plan.blocks[frame.block].role == Role::Item {
+                self.progress.kept -= 1;
+                self.progress.forgotten += frame.states.len();
+            }
             for child in frame.children.into_values().flatten() {
                 self.forget(child);
             }

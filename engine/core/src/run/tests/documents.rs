@@ -319,3 +319,158 @@ fn others_see_of_a_private_error_only_its_kind_and_step() {
         }"#]],
     );
 }
+
+const INSIDE: &str = r"
+flow: inside
+trigger: {on_demand: {}}
+connections:
+  mine: {app: crm, dynamic: {}}
+  team: {app: crm, connection: team}
+steps:
+  find: {uses: crm.find, connection: mine, needs: []}
+  lines:
+    for_each: steps.find.all
+    steps:
+      note: {uses: core.set, with: {of: '{{ item.name }}'}}
+  other:
+    for_each: '[1, 2]'
+    needs: []
+    steps:
+      get: {uses: crm.find, connection: team, needs: []}
+    outputs: {id: '{{ steps.get.id }}'}
+  old:
+    uses: crm.add
+    connection: mine
+    needs: [lines, other]
+    with: {of: open}
+    on_error:
+      steps: {keep: {uses: core.set, with: {why: '{{ error.message }}'}}}
+      outputs: {id: '{{ steps.keep.why }}'}
+outputs: {lines: '{{ steps.lines.items }}', other: '{{ steps.other.items }}', old: '{{ steps.old.id }}'}
+";
+
+#[test]
+fn what_is_made_of_private_items_and_errors_is_private_inside_of_loops_and_handlers_too() {
+    let mut story = Story::new(plan(INSIDE), json!({}));
+    story.settle();
+    for line in [
+        "bind mine",
+        "bind team shared",
+        r#"ok find {"all": [{"name": "canary"}]}"#,
+        r#"ok lines[0]/note {"of": "canary"}"#,
+        r#"ok other[0]/get {"id": "public"}"#,
+        r#"ok other[1]/get {"id": "public"}"#,
+        "fail old rejected",
+        r#"ok old/on_error/keep {"why": "canary"}"#,
+    ] {
+        story.happen(line);
+        story.settle();
+    }
+    let seen_by = |by: u128| {
+        let viewer = Viewer { user: user(by) };
+        let privacy = Privacy::of(&story.run, &viewer);
+        let events: Vec<Value> = story.journal.iter().map(|e| privacy.event(e)).collect();
+        format!("{} {}", seen(&story, by), Value::from(events))
+    };
+    let own = seen_by(1);
+    assert!(
+        own.contains("canary") && own.contains("public"),
+        "{}",
+        story.trace
+    );
+    let others = seen_by(2);
+    assert!(!others.contains("canary"), "{others}");
+    assert!(others.contains("public"), "{others}");
+    expect![[r#"
+        > begin
+          resolve mine
+          = running
+        > bind mine
+          start find#1 {}
+          each_began other
+          resolve team
+          = running
+        > bind team shared
+          start other[0]/get#1 {}
+          wait 86400 s
+          = running
+        > ok find {"all": [{"name": "canary"}]}
+          each_began lines
+          start lines[0]/note#1 {"of":"canary"}
+          wait 86400 s
+          = running
+        > ok lines[0]/note {"of": "canary"}
+          frame_ended lines[0]
+          step_succeeded lines
+          wait 86400 s
+          = running
+        > ok other[0]/get {"id": "public"}
+          frame_ended other[0]
+          start other[1]/get#1 {}
+          wait 86400 s
+          = running
+        > ok other[1]/get {"id": "public"}
+          frame_ended other[1]
+          step_succeeded other
+          start old#1 {"of":"open"}
+          wait 86400 s
+          = running
+        > fail old rejected
+          fail old#1 rejected for good: it did not work
+          handler_began old
+          start old/on_error/keep#1 {"why":"it did not work"}
+          wait 86400 s
+          = running
+        > ok old/on_error/keep {"why": "canary"}
+          frame_ended old/on_error
+          end succeeded {"lines":[{"note":{"of":"canary"}}],"old":"canary","other":[{"id":"public"},{"id":"public"}]}
+          = succeeded
+    "#]].assert_eq(&story.trace);
+}
+
+#[test]
+fn a_document_tells_of_a_thousand_steps_inside_and_of_what_went_wrong_first() {
+    let flow = r"
+flow: many
+trigger: {on_demand: {}}
+steps:
+  rows:
+    for_each: range(11)
+    on_item_error: continue
+    steps:
+      cells: {for_each: range(100), parallel: 64, uses: core.set, with: {n: '{{ item }}'}}
+      check: {needs: [cells], uses: core.set, with: {n: '{{ index }}'}}
+";
+    let mut story = Story::new(plan(flow), json!({}));
+    story.settle();
+    loop {
+        let running: Vec<String> = story
+            .run
+            .progress
+            .running
+            .iter()
+            .map(|at| story.run.path(*at).to_string())
+            .collect();
+        if running.is_empty() {
+            break;
+        }
+        for step in running {
+            let fails = step == "rows[10]/check";
+            story.happen(&format!(
+                "{} {step}{}",
+                if fails { "fail" } else { "ok" },
+                if fails { " rejected" } else { "" }
+            ));
+        }
+        story.trace.clear();
+        story.settle();
+    }
+    let document = seen(&story, 1);
+    let steps = document["steps"].as_object().unwrap();
+    assert!((900..=1_001).contains(&steps.len()), "{}", steps.len());
+    assert_eq!(steps["rows[10]/check"]["state"], "failed");
+    assert_eq!(steps["rows[0]/cells[0]/do"]["state"], "succeeded");
+    let left_out = document["steps_left_out"].as_u64().unwrap();
+    assert_eq!(steps.len() as u64 + left_out, 1 + 11 * (2 + 100));
+    assert_eq!(document["state"], "succeeded");
+}
