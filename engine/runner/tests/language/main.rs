@@ -4,3 +4,4 @@
 mod crash;
 mod place;
 mod runs;
+mod schedules;

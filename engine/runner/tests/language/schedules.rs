@@ -1,8 +1,4 @@
 //! Schedules on both databases: each slot becomes one run however many processes look, and what nobody was there for is made up for or let go.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-#[expect(dead_code, reason = "it has more than schedules need")]
-mod place;
 
 use std::time::Duration;
 
@@ -11,8 +7,10 @@ use actas_core::ids::VersionId;
 use actas_core::run::Phase;
 use actas_store::{AuditFilter, Op, RunFilter, TriggerKind, TriggerRow};
 use actas_test_support::postgres;
-use place::Place;
+
 use serde_json::json;
+
+use crate::place::Place;
 
 const FLOW: &str = "
 flow: clockwork
