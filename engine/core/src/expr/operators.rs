@@ -64,8 +64,14 @@ impl<'a> Machine<'a> {
         if let Some(text) = base.as_text() {
             self.scan(text.len())?;
             let range = range(text.chars().count());
-            let piece = text.chars().skip(range.start).take(range.len()).collect();
-            return self.text(piece);
+            let byte = |place: usize, text: &str| {
+                let mut places = text.char_indices();
+                places.nth(place).map_or(text.len(), |(byte, _)| byte)
+            };
+            let rest = &text[byte(range.start, text)..];
+            let piece = &rest[..byte(range.len(), rest)];
+            self.make(piece.len())?;
+            return Ok(Val::Own(Value::from(piece)));
         }
         let items = self.items(base, "a slice")?;
         let range = range(items.len());

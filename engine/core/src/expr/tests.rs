@@ -13,6 +13,7 @@ use super::*;
 
 mod data;
 mod dates;
+mod edges;
 mod generator;
 mod hostile;
 mod manual;

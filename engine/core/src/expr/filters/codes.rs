@@ -280,7 +280,7 @@ fn striptags<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<V
             comments_close = end.is_some();
         }
         if end.is_none() && begins && tags_close {
-            end = rest.find('>').map(|end| end + 1);
+            end = end_of_tag(rest);
             tags_close = end.is_some();
         }
         match end {
@@ -294,6 +294,21 @@ fn striptags<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<V
     bare.push_str(rest);
     let words: Vec<&str> = bare.split_whitespace().collect();
     Ok(Val::Own(Value::String(resolved(&words.join(" ")))))
+}
+
+/// Where a tag ends: at the first `>` that is not in quotes, or at the first at all if quotes do not close. Only the last quote of a
+/// kind does not, so the search goes through to the end in vain at most twice in a text.
+fn end_of_tag(rest: &str) -> Option<usize> {
+    let mut quote = None;
+    for (place, sign) in rest.char_indices() {
+        match (quote, sign) {
+            (None, '>') => return Some(place + 1),
+            (None, '"' | '\'') => quote = Some(sign),
+            (Some(open), sign) if open == sign => quote = None,
+            _ => {}
+        }
+    }
+    quote.and_then(|_| rest.find('>')).map(|end| end + 1)
 }
 
 fn to_csv<'a>(machine: &mut Machine<'a>, val: Val<'a>, mut given: Given<'a>) -> Out<Val<'a>> {

@@ -12,11 +12,11 @@ filters! {
     "keys" (0, 0) [] keys, "keys", "the names of the fields", "{'a': 1, 'b': 2} | keys" => "[\"a\",\"b\"]";
     "values" (0, 0) [] values, "values", "the values of the fields", "{'a': 1, 'b': 2} | values" => "[1,2]";
     "items" (0, 0) [] pairs, "items", "a list [name, value] for each field", "{'a': 1} | items" => "[[\"a\",1]]";
-    "get" (1, 2) ["default"] get, "get(path, default)", "what a path with dots leads to, also through lists", "{'a': [{'b': 5}]} | get('a.0.b')" => "5";
+    "get" (1, 2) ["path", "default"] get, "get(path, default)", "what a path with dots leads to, also through lists", "{'a': [{'b': 5}]} | get('a.0.b')" => "5";
     "combine" (1, 8) ["recursive"] combine, "combine(other, …, recursive=false)", "one map of several, the later ones before the earlier; with `recursive` also the maps in them", "{'a': 1} | combine({'b': 2})" => "{\"a\":1,\"b\":2}";
     "pick" (1, 50) [] |machine, val, given| choose(machine, val, given, "pick"), "pick(name, …)", "with these fields only, as far as they are there; also of a list of names", "{'a': 1, 'b': 2} | pick('a')" => "{\"a\":1}";
     "omit" (1, 50) [] |machine, val, given| choose(machine, val, given, "omit"), "omit(name, …)", "without these fields", "{'a': 1, 'b': 2} | omit(['a'])" => "{\"b\":2}";
-    "rename" (1, 1) [] rename, "rename(names)", "with new names for fields: a map from old to new", "{'Id': 7} | rename({'Id': 'id'})" => "{\"id\":7}";
+    "rename" (1, 1) ["names"] rename, "rename(names)", "with new names for fields: a map from old to new", "{'Id': 7} | rename({'Id': 'id'})" => "{\"id\":7}";
 }
 
 fn keys<'a>(machine: &mut Machine<'a>, val: Val<'a>, _: Given<'a>) -> Out<Val<'a>> {

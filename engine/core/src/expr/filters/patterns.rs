@@ -9,11 +9,11 @@ use crate::expr::pattern::{Found, Pattern};
 use crate::expr::value::Val;
 
 filters! {
-    "regex_search" (1, 3) ["group", "default"] search, "regex_search(pattern, group=0, default=none)", "the first match, or a group of it by number or name", "'Order INV-1042 paid' | regex_search('INV-(\\\\d+)', 1)" => "\"1042\"";
-    "regex_findall" (1, 2) ["group"] find_all, "regex_findall(pattern, group=0)", "every match, or a group of each", "'a1 b22 c333' | regex_findall('\\\\d+')" => "[\"1\",\"22\",\"333\"]";
-    "regex_groups" (1, 1) [] groups, "regex_groups(pattern)", "the named groups of the first match as a map; null without a match", "'12:34' | regex_groups('(?P<h>\\\\d+):(?P<m>\\\\d+)')" => "{\"h\":\"12\",\"m\":\"34\"}";
-    "regex_replace" (2, 3) ["count"] replace, "regex_replace(pattern, with, count)", "with every match replaced; `$1` and `${name}` are groups, `$$` is a dollar", "'Doe, John' | regex_replace('(\\\\w+), (\\\\w+)', '$2 $1')" => "\"John Doe\"";
-    "regex_split" (1, 2) ["maxsplit"] split, "regex_split(pattern, maxsplit)", "the parts between the matches", "'a, b;c' | regex_split('[,;] *')" => "[\"a\",\"b\",\"c\"]";
+    "regex_search" (1, 3) ["pattern", "group", "default"] search, "regex_search(pattern, group=0, default=none)", "the first match, or a group of it by number or name", "'Order INV-1042 paid' | regex_search('INV-(\\\\d+)', 1)" => "\"1042\"";
+    "regex_findall" (1, 2) ["pattern", "group"] find_all, "regex_findall(pattern, group=0)", "every match, or a group of each", "'a1 b22 c333' | regex_findall('\\\\d+')" => "[\"1\",\"22\",\"333\"]";
+    "regex_groups" (1, 1) ["pattern"] groups, "regex_groups(pattern)", "the named groups of the first match as a map; null without a match", "'12:34' | regex_groups('(?P<h>\\\\d+):(?P<m>\\\\d+)')" => "{\"h\":\"12\",\"m\":\"34\"}";
+    "regex_replace" (2, 3) ["pattern", "with", "count"] replace, "regex_replace(pattern, with, count)", "with every match replaced; `$1` and `${name}` are groups, `$$` is a dollar", "'Doe, John' | regex_replace('(\\\\w+), (\\\\w+)', '$2 $1')" => "\"John Doe\"";
+    "regex_split" (1, 2) ["pattern", "maxsplit"] split, "regex_split(pattern, maxsplit)", "the parts between the matches", "'a, b;c' | regex_split('[,;] *')" => "[\"a\",\"b\",\"c\"]";
     "regex_escape" (0, 0) [] escape, "regex_escape", "with what is special in a pattern escaped", "'1.5 (net)' | regex_escape" => "\"1\\\\.5 \\\\(net\\\\)\"";
 }
 

@@ -12,15 +12,15 @@ use crate::expr::operators::number_or_fail;
 use crate::expr::value::{Num, Val};
 
 filters! {
-    "batch" (1, 2) ["fill"] batch, "batch(size, fill)", "lists of so many items each, the last filled up if `fill` is given", "[1, 2, 3] | batch(2)" => "[[1,2],[3]]";
+    "batch" (1, 2) ["size", "fill"] batch, "batch(size, fill)", "lists of so many items each, the last filled up if `fill` is given", "[1, 2, 3] | batch(2)" => "[[1,2],[3]]";
     "zip" (1, 8) [] zip, "zip(other, …)", "lists of the items at the same place, as long as the shortest", "['a', 'b'] | zip([1, 2])" => "[[\"a\",1],[\"b\",2]]";
     "flatten" (0, 1) ["levels"] flatten, "flatten(levels)", "the items of lists in the list, on all levels or so many", "[1, [2, [3]]] | flatten" => "[1,2,3]";
     "compact" (0, 0) [] compact, "compact", "a list or map without null and empty texts, lists and maps", "['a', '', none, 0] | compact" => "[\"a\",0]";
-    "index_of" (1, 1) [] index_of, "index_of(item)", "the place of an item in a list or a part in a text, from 0; null if it is not there", "['a', 'b'] | index_of('b')" => "1";
-    "union" (1, 1) [] |machine, val, given| set(machine, val, given, "union"), "union(other)", "what is in either list, once", "[1, 2] | union([2, 3])" => "[1,2,3]";
-    "intersect" (1, 1) [] |machine, val, given| set(machine, val, given, "intersect"), "intersect(other)", "what is in both lists, once", "[1, 2] | intersect([2, 3])" => "[2]";
-    "difference" (1, 1) [] |machine, val, given| set(machine, val, given, "difference"), "difference(other)", "what is in the first list only, once", "[1, 2] | difference([2, 3])" => "[1]";
-    "symmetric_difference" (1, 1) [] |machine, val, given| set(machine, val, given, "symmetric_difference"), "symmetric_difference(other)", "what is in one of the lists only, once", "[1, 2] | symmetric_difference([2, 3])" => "[1,3]";
+    "index_of" (1, 1) ["item"] index_of, "index_of(item)", "the place of an item in a list or a part in a text, from 0; null if it is not there", "['a', 'b'] | index_of('b')" => "1";
+    "union" (1, 1) ["other"] |machine, val, given| set(machine, val, given, "union"), "union(other)", "what is in either list, once", "[1, 2] | union([2, 3])" => "[1,2,3]";
+    "intersect" (1, 1) ["other"] |machine, val, given| set(machine, val, given, "intersect"), "intersect(other)", "what is in both lists, once", "[1, 2] | intersect([2, 3])" => "[2]";
+    "difference" (1, 1) ["other"] |machine, val, given| set(machine, val, given, "difference"), "difference(other)", "what is in the first list only, once", "[1, 2] | difference([2, 3])" => "[1]";
+    "symmetric_difference" (1, 1) ["other"] |machine, val, given| set(machine, val, given, "symmetric_difference"), "symmetric_difference(other)", "what is in one of the lists only, once", "[1, 2] | symmetric_difference([2, 3])" => "[1,3]";
     "groupby" (0, 1) ["attribute", "default"] groupby, "groupby(attribute, default=)", "maps {grouper, list} of the items with the same field, in the order of the field", "([{'k': 'b', 'n': 1}, {'k': 'a', 'n': 2}] | groupby('k'))[0]" => "{\"grouper\":\"a\",\"list\":[{\"k\":\"a\",\"n\":2}]}";
     "index_by" (0, 1) ["attribute"] index_by, "index_by(attribute)", "a map from a field of each item to the item; the last one stays", "([{'id': 7, 'n': 'a'}] | index_by('id'))['7'].n" => "\"a\"";
     "average" (0, 0) ["attribute"] average, "average(attribute=)", "the arithmetic mean", "[1, 2, 6] | average" => "3.0";

@@ -18,16 +18,16 @@ filters! {
     "trim" (0, 1) ["chars"] |machine, val, given| trim(machine, &val, given, true, true), "trim(chars)", "without white space, or these characters, at both ends", "'  a b ' | trim" => "\"a b\"";
     "trim_start" (0, 1) ["chars"] |machine, val, given| trim(machine, &val, given, true, false), "trim_start(chars)", "the same at the beginning only", "'00120' | trim_start('0')" => "\"120\"";
     "trim_end" (0, 1) ["chars"] |machine, val, given| trim(machine, &val, given, false, true), "trim_end(chars)", "the same at the end only", "'https://a.example/' | trim_end('/')" => "\"https://a.example\"";
-    "replace" (2, 3) ["count"] replace, "replace(old, new, count)", "with every `old` replaced, or the first `count`", "'a-b-c' | replace('-', ' ')" => "\"a b c\"";
-    "split" (0, 2) ["maxsplit"] split, "split(by, maxsplit)", "the parts between, or the words; at most so many cuts", "'a,b,c' | split(',')" => "[\"a\",\"b\",\"c\"]";
+    "replace" (2, 3) ["old", "new", "count"] replace, "replace(old, new, count)", "with every `old` replaced, or the first `count`", "'a-b-c' | replace('-', ' ')" => "\"a b c\"";
+    "split" (0, 2) ["by", "maxsplit"] split, "split(by, maxsplit)", "the parts between, or the words; at most so many cuts", "'a,b,c' | split(',')" => "[\"a\",\"b\",\"c\"]";
     "lines" (0, 0) [] lines, "lines", "the lines, without their ends", "'a\\nb' | lines" => "[\"a\",\"b\"]";
     "wordcount" (0, 0) [] wordcount, "wordcount", "how many words", "'one two three' | wordcount" => "3";
-    "truncate" (1, 1) ["end"] truncate, "truncate(length, end='…')", "cut to so many characters, the end included", "'a long text' | truncate(6)" => "\"a lon…\"";
-    "pad_start" (1, 2) ["fill"] |machine, val, given| pad(machine, val, given, true), "pad_start(width, fill=' ')", "filled up at the beginning", "7 | pad_start(3, '0')" => "\"007\"";
-    "pad_end" (1, 2) ["fill"] |machine, val, given| pad(machine, val, given, false), "pad_end(width, fill=' ')", "filled up at the end", "'ab' | pad_end(4, '.')" => "\"ab..\"";
-    "repeat" (1, 1) [] repeat, "repeat(count)", "so many times", "'-' | repeat(5)" => "\"-----\"";
+    "truncate" (1, 1) ["length", "end"] truncate, "truncate(length, end='…')", "cut to so many characters, the end included", "'a long text' | truncate(6)" => "\"a lon…\"";
+    "pad_start" (1, 2) ["width", "fill"] |machine, val, given| pad(machine, val, given, true), "pad_start(width, fill=' ')", "filled up at the beginning", "7 | pad_start(3, '0')" => "\"007\"";
+    "pad_end" (1, 2) ["width", "fill"] |machine, val, given| pad(machine, val, given, false), "pad_end(width, fill=' ')", "filled up at the end", "'ab' | pad_end(4, '.')" => "\"ab..\"";
+    "repeat" (1, 1) ["count"] repeat, "repeat(count)", "so many times", "'-' | repeat(5)" => "\"-----\"";
     "indent" (0, 2) ["width", "first"] indent, "indent(width=4, first=false)", "each line moved to the right, the first too if `first`", "'a\\nb' | indent(2)" => "\"a\\n  b\"";
-    "fill" (1, 1) [] fill, "fill(pattern)", "a text with `{path}` replaced by what the map has there", "{'who': {'name': 'Ana'}, 'n': 3} | fill('{who.name} has {n}')" => "\"Ana has 3\"";
+    "fill" (1, 1) ["pattern"] fill, "fill(pattern)", "a text with `{path}` replaced by what the map has there", "{'who': {'name': 'Ana'}, 'n': 3} | fill('{who.name} has {n}')" => "\"Ana has 3\"";
     "ascii" (0, 0) [] |machine, val, _| with_text(machine, &val, "ascii", ascii), "ascii", "Latin letters without their accents, other signs left out", "'Çağrı Müller' | ascii" => "\"Cagri Muller\"";
     "slug" (0, 1) ["separator"] slug, "slug(separator='-')", "small ASCII letters and digits with a separator between", "'Q3: Über uns!' | slug" => "\"q3-uber-uns\"";
 }
