@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::diagnostic::{Diagnostic, Faults, did_you_mean};
+use crate::diagnostic::{Diagnostic, Faults, did_you_mean, nearest};
 use crate::yaml::{Data, Entry, Node};
 
 /// A map with known keys.
@@ -100,11 +100,14 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
             return;
         }
     };
+    // A key that was written with a slip is not missing too.
+    let mut meant = Vec::new();
     for entry in entries {
         match shape.keys.iter().find(|key| key.name == entry.key) {
             Some(key) => check_form(&key.form, &entry.value, faults),
             None => {
                 let known: Vec<&str> = shape.keys.iter().map(|key| key.name).collect();
+                meant.extend(nearest(&entry.key, known.iter().copied()));
                 faults.push(
                     Diagnostic::error(
                         "unknown_key",
@@ -116,11 +119,8 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
             }
         }
     }
-    if !shape.any_of.is_empty()
-        && !entries
-            .iter()
-            .any(|e| shape.any_of.contains(&e.key.as_str()))
-    {
+    let there = |name: &&str| meant.contains(name) || entries.iter().any(|e| e.key == **name);
+    if !shape.any_of.is_empty() && !shape.any_of.iter().any(there) {
         let first = shape.any_of[0];
         let others: Vec<String> = shape.any_of[1..]
             .iter()
@@ -141,7 +141,8 @@ pub(crate) fn check(shape: &Shape, node: &Node, faults: &mut Faults) {
             ),
         );
     }
-    for key in shape.keys.iter().filter(|key| key.required) {
+    let wanted = |key: &&Key| key.required && !meant.contains(&key.name);
+    for key in shape.keys.iter().filter(wanted) {
         match entries.iter().find(|entry| entry.key == key.name) {
             Some(entry) if entry.value.data == Data::Null => {
                 faults.error(

@@ -48,6 +48,23 @@ fn any_value() -> impl Strategy<Value = Value> {
         "from",
         "cli",
         "for_each",
+        "while",
+        "until",
+        "max_rounds",
+        "switch",
+        "cases",
+        "on_error",
+        "error",
+        "undo",
+        "item",
+        "schedule",
+        "cron",
+        "webhook",
+        "verify",
+        "concurrency",
+        "key",
+        "core.approve",
+        "core.run_flow",
         "",
     ];
     let word = proptest::sample::select(words.to_vec());
@@ -73,15 +90,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn no_tree_makes_it_panic(steps in any_value(), slots in any_value(), inputs in any_value(), rest in any_value()) {
+    fn no_tree_makes_it_panic(steps in any_value(), slots in any_value(), inputs in any_value(), rest in any_value(), trigger in any_value()) {
         let apps = super::apps();
-        let text = json!({"flow": "a", "trigger": {"on_demand": {}}, "steps": steps, "connections": slots, "inputs": inputs, "outputs": rest}).to_string();
+        let plain = json!({"flow": "a", "trigger": {"on_demand": {}}, "steps": steps, "connections": slots, "inputs": inputs, "outputs": rest});
+        let inside = json!({"a": {"for_each": steps, "steps": steps, "on_error": rest, "undo": inputs}, "b": {"switch": rest, "cases": steps, "default": slots}});
+        let nested = json!({"flow": "a", "trigger": trigger, "steps": inside, "connections": slots, "inputs": inputs, "outputs": rest, "on_error": rest, "concurrency": trigger});
+        for text in [plain.to_string(), nested.to_string()] {
         let parsed = parse(&text, &apps);
         prop_assert_eq!(parsed.draft.is_none(), parsed.diagnostics.iter().any(crate::diagnostic::Diagnostic::is_error));
         if let Some(draft) = parsed.draft {
             prop_assert!(Plan::compile(&draft.flow, &apps).is_ok());
         }
         let _ = without_build_time(&text);
+        }
     }
 }
 

@@ -5,11 +5,13 @@
     reason = "`expect!` reads best by value"
 )]
 
+mod advice;
 mod blocks;
 mod constructs;
 mod drafts;
 mod faults;
 mod hostile;
+mod nested;
 mod plans;
 mod rules;
 mod triggers;
