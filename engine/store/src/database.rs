@@ -216,7 +216,7 @@ pub(crate) async fn open_sqlite(file: &Path) -> Result<SqlitePool, StoreError> {
             .map_err(cannot)?;
         check_reader(&needs)?;
     }
-    migrator()
+    migrator(MIGRATIONS)
         .run_direct(None, &mut connection, false)
         .await
         .map_err(cannot)?;
@@ -253,7 +253,7 @@ pub(crate) async fn open_postgres(url: &str) -> Result<(PgPool, PgConnectOptions
             .map_err(cannot)?;
         check_reader(&needs)?;
     }
-    migrator()
+    migrator(MIGRATIONS)
         .run_direct(None, &mut *connection, false)
         .await
         .map_err(cannot)?;
@@ -276,8 +276,9 @@ fn check_reader(needs: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(crate) fn migrator() -> Migrator {
-    let all = MIGRATIONS
+/// Brings a store as far as these go.
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let all = migrations
         .iter()
         .map(|(version, name, text)| {
             Migration::new(
@@ -293,4 +294,72 @@ pub(crate) fn migrator() -> Migrator {
     // A newer program may have added some; whether we may still read is what `min_reader` says.
     migrator.set_ignore_missing(true);
     migrator
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
+mod tests {
+    use actas_core::ids::{RunId, WorkspaceId};
+
+    use super::*;
+    use crate::{RunFilter, Store, StoreConfig};
+
+    #[tokio::test]
+    async fn a_store_of_the_first_schema_is_brought_up_to_date_with_what_is_in_it() {
+        let (workspace, run) = (WorkspaceId::from_bits(1), RunId::from_bits(2));
+        let row = "INSERT INTO runs VALUES ('ws_00000000000000000000000001', 'run_00000000000000000000000002', 'flw_00000000000000000000000003', \
+                   'ver_00000000000000000000000004', 1, 'usr_00000000000000000000000005', 'api', 'paused', 6, NULL, NULL, 1, NULL, NULL, 1)";
+        let dir = tempfile::tempdir().unwrap();
+        let mut places = vec![None];
+        places.extend(actas_test_support::postgres::database().map(Some));
+        for url in places {
+            let data = dir
+                .path()
+                .join(url.as_ref().map_or("sqlite", |_| "postgres"));
+            let first = migrator(&MIGRATIONS[..1]);
+            if let Some(url) = &url {
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                first
+                    .run_direct(None, &mut connection, false)
+                    .await
+                    .unwrap();
+                sqlx::query(row).execute(&mut connection).await.unwrap();
+            } else {
+                make_directory(&data).unwrap();
+                let file = data.join("actas.db");
+                let options = SqliteConnectOptions::new()
+                    .filename(file)
+                    .create_if_missing(true);
+                let mut connection = options.connect().await.unwrap();
+                first
+                    .run_direct(None, &mut connection, false)
+                    .await
+                    .unwrap();
+                sqlx::query(row).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            let store = Store::open(&StoreConfig { url, data }).await.unwrap();
+            let runs = store
+                .reader(&workspace)
+                .runs(&RunFilter::default(), 10, None)
+                .await
+                .unwrap();
+            let [kept] = runs.items.as_slice() else {
+                panic!("{runs:?}");
+            };
+            assert_eq!((&kept.id, kept.state.as_str()), (&run, "paused"));
+            assert!(kept.invoker.is_some() && kept.parent.is_none() && kept.retry_of.is_none());
+            let needs: Option<String> = store
+                .inner
+                .database
+                .one(MIN_READER, Vec::new())
+                .await
+                .unwrap();
+            assert_eq!(
+                needs,
+                Some(SCHEMA.to_string()),
+                "what reads it knows all of it"
+            );
+        }
+    }
 }
