@@ -11,7 +11,7 @@ use actas_core::audit;
 use actas_core::flow::{Keep, Slot, SlotKind};
 use actas_core::ids::{RunId, StepPath, WorkspaceId};
 use actas_core::run::import::Imports;
-use actas_core::run::{Command, Created, Event, IllegalEvent, Run, SlotState, decide};
+use actas_core::run::{Command, Created, Event, IllegalEvent, Run, SlotState, Turn, decide};
 use actas_store::{IdempotencyRow, InboxRow, Op, system};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,6 +26,7 @@ mod children;
 mod holds;
 mod imports;
 mod inbox;
+pub mod line;
 mod slots;
 mod write;
 
@@ -48,11 +49,20 @@ pub enum Progressed {
     /// It has ended, or a person is needed, and that is durable.
     Settled(Arc<Run>),
     /// It was never created; the reason.
-    Never(String),
+    Never(Refusal),
+}
+
+/// Why a run was never created.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// Its flow has no place for it, and it was not to wait for one.
+    Full,
+    /// The store would not take it.
+    Store(String),
 }
 
 /// What the first commit needs besides the events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Birth {
     /// Who started it and from where.
     pub origin: Origin,
@@ -69,6 +79,9 @@ enum Stop {
     /// The store would not take its creation: it never was.
     #[error("it was not created: {0}")]
     Never(String),
+    /// Its flow has no place for it now.
+    #[error("its flow is full")]
+    Full,
     /// An event of our own was refused: a fault in the core or here.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -107,6 +120,10 @@ pub struct Drive {
     pub nudge: mpsc::Receiver<()>,
     /// Tells those who wait for it.
     pub progress: watch::Sender<Progressed>,
+    /// Whether its flow bounds how many runs there are at once.
+    pub has_line: bool,
+    /// What it asks for, if the pending commit puts it into the line.
+    pub in_line: Option<Turn>,
     /// Held by runs that were claimed, so that a mass wake-up does not stand before a single caller.
     pub permit: Option<OwnedSemaphorePermit>,
     /// Applied and not yet written.
@@ -171,6 +188,8 @@ impl Drive {
             birth: None,
             nudge,
             progress,
+            has_line: false,
+            in_line: None,
             permit: None,
             pending: Vec::new(),
             ops: Vec::new(),
@@ -192,23 +211,27 @@ impl Drive {
         if let Err(stop) = &result {
             match stop {
                 Stop::Fenced(_) => tracing::info!(run = %self.id, "run let go: {stop}"),
-                Stop::Never(why) => {
-                    self.inner.refuse(&self.id, why.clone());
-                    self.progress.send_replace(Progressed::Never(why.clone()));
-                }
+                Stop::Never(why) => self.refused(Refusal::Store(why.clone())),
+                Stop::Full => self.refused(Refusal::Full),
                 Stop::Illegal(_) => {
                     tracing::error!(run = %self.id, "run let go: {stop}");
                     if self.birth.is_some() {
-                        let why = format!("it cannot be run: {stop}");
-                        self.inner.refuse(&self.id, why.clone());
-                        self.progress.send_replace(Progressed::Never(why));
+                        self.refused(Refusal::Store(format!("it cannot be run: {stop}")));
                     }
                 }
             }
         }
     }
 
+    fn refused(&self, why: Refusal) {
+        self.inner.refuse(&self.id, why.clone());
+        self.progress.send_replace(Progressed::Never(why));
+    }
+
     async fn live(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
+        if !self.has_turn(&inbox).await? {
+            return Ok(());
+        }
         self.look_back().await;
         for event in self.run.interrupted(system::now()) {
             self.take(event)?;

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actas_connections::Connections;
-use actas_core::Time;
 use actas_core::app::Natives;
 use actas_core::audit;
 use actas_core::flow::Entry;
 use actas_core::ids::{InboxId, RunId, SlotName, UserId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{Created, Event, Person, Phase, Run};
+use actas_core::{StepError, Time};
 use actas_egress::Egress;
 use actas_store::{
     Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, ReadError, Store, system,
@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::changes::Changes;
 use crate::claim;
-use crate::drive::{Birth, Drive, Progressed};
+use crate::drive::{Birth, Drive, Progressed, Refusal};
 use crate::perform::Hands;
 use crate::plans::{LoadError, Plans, Version};
 use crate::record::{Origin, cancel_asked};
@@ -124,9 +124,26 @@ pub enum CreateError {
     /// The store is full or away.
     #[error("run cannot be recorded: {0}")]
     Store(String),
+    /// The flow has as many runs as it may have.
+    #[error(
+        "flow has as many runs as it may have at once: send the request again when one has ended"
+    )]
+    Full,
+    /// What says which runs of the flow exclude one another cannot be made of the inputs.
+    #[error("concurrency key cannot be made: {0}")]
+    Key(StepError),
     /// The runner is stopping.
     #[error("this process is stopping: send the request again")]
     Stopping,
+}
+
+impl From<Refusal> for CreateError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::Full,
+            Refusal::Store(why) => Self::Store(why),
+        }
+    }
 }
 
 /// Why a run was not cancelled.
@@ -175,7 +192,7 @@ pub struct Inner {
     pub woken: Arc<Semaphore>,
     held: Mutex<HashMap<RunId, Held>>,
     /// Runs that were never created and why, the newest last: whoever asks may ask after they were let go.
-    refused: Mutex<VecDeque<(RunId, String)>>,
+    refused: Mutex<VecDeque<(RunId, Refusal)>>,
     /// When leases were renewed last, in microseconds.
     renewed: AtomicI64,
     stopping: watch::Sender<bool>,
@@ -217,7 +234,7 @@ impl Inner {
     }
 
     /// Remembers that a run was never created.
-    pub fn refuse(&self, run: &RunId, why: String) {
+    pub fn refuse(&self, run: &RunId, why: Refusal) {
         let mut refused = self.refused();
         if refused.len() >= REFUSED {
             refused.pop_front();
@@ -284,11 +301,11 @@ impl Inner {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    fn refused(&self) -> MutexGuard<'_, VecDeque<(RunId, String)>> {
+    fn refused(&self) -> MutexGuard<'_, VecDeque<(RunId, Refusal)>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn why_refused(&self, run: &RunId) -> Option<String> {
+    fn why_refused(&self, run: &RunId) -> Option<Refusal> {
         let refused = self.refused();
         let found = refused.iter().rev().find(|(id, _)| id == run);
         found.map(|(_, why)| why.clone())
@@ -335,8 +352,8 @@ impl Runner {
         Self { inner }
     }
 
-    /// Creates a run and begins it. It is durable when [`Runner::durable`] or [`Runner::settled`] say so; with an idempotency key it is
-    /// durable when this returns.
+    /// Creates a run and begins it, or lets it wait for its turn. It is durable when [`Runner::durable`] or [`Runner::settled`] say so; with an
+    /// idempotency key, or if its flow bounds how many runs there are at once, it is durable when this returns.
     ///
     /// # Errors
     /// See [`CreateError`].
@@ -356,8 +373,11 @@ impl Runner {
             .vars(&self.inner.store, &new.workspace)
             .await
             .map_err(LoadError::from)?;
-        let run = self.bear(&new, version.clone(), vars, None);
-        if keyed && let Err(error) = self.durable(&run).await {
+        let bounded = version.plan.flow.concurrency.is_some();
+        let run = self.bear(&new, version.clone(), vars, None)?;
+        if (keyed || bounded)
+            && let Err(error) = self.durable(&run).await
+        {
             // Two requests with one key at once: one made the run, the other finds it.
             return self.made_before(&new, &version).await?.ok_or(error);
         }
@@ -422,7 +442,7 @@ impl Runner {
         version: Arc<Version>,
         vars: Arc<Value>,
         before: Option<&Created>,
-    ) -> RunId {
+    ) -> Result<RunId, CreateError> {
         let id = RunId::from_bits(system::new_bits());
         let at = system::now();
         let row = &version.row;
@@ -445,6 +465,7 @@ impl Runner {
         let event = Event::RunCreated(Box::new(created));
         let mut run = Run::new(version.plan.clone());
         run.apply(&event).expect("a new run takes its first event");
+        run.turn().map_err(CreateError::Key)?;
         let mut drive = Drive::new(&self.inner, &new.workspace, version, run, 1, 0);
         drive.birth = Some(Birth {
             origin: Origin {
@@ -456,7 +477,7 @@ impl Runner {
         });
         drive.pending.push(event);
         tokio::spawn(drive.go(Vec::new()));
-        id
+        Ok(id)
     }
 
     /// Resolves when the creation of a run born here is durable.
@@ -467,7 +488,7 @@ impl Runner {
         let Some(mut progress) = self.progress_of(run) else {
             // It was let go: it is durable unless it was refused.
             return match self.inner.why_refused(run) {
-                Some(why) => Err(CreateError::Store(why)),
+                Some(why) => Err(why.into()),
                 None => Ok(()),
             };
         };
@@ -476,7 +497,7 @@ impl Runner {
             .wait_for(|progress| !matches!(progress, Progressed::Born))
             .await;
         match &*progress.borrow() {
-            Progressed::Never(why) => Err(CreateError::Store(why.clone())),
+            Progressed::Never(why) => Err(why.clone().into()),
             Progressed::Born => Err(CreateError::Store(
                 "its task broke down before it was recorded".into(),
             )),

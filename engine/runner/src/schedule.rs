@@ -14,6 +14,7 @@ use actas_store::{Commit, CommitError, Op, ReadError, RunRow, TriggerRow, system
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
+use crate::drive::line::line_up;
 use crate::plans::{LoadError, Version};
 use crate::record::{Origin, audit_of, journal_row};
 use crate::runner::{CreateError, Inner, NewRun};
@@ -222,16 +223,21 @@ async fn start(
         owner: None,
         lease_until: None,
     };
+    let turn = run
+        .turn()
+        .map_err(|error| Hindrance::Never("concurrency_key", error.message))?;
     let audit = audit_of(&trigger.workspace, &created, Some(&origin), &event);
+    let mut ops = vec![
+        taken(trigger, slot, next, true),
+        Op::AddRun {
+            run: row,
+            journal: journal_row(&id, 1, vec![event], at),
+            idempotency: None,
+        },
+    ];
+    line_up(&mut ops, &trigger.workspace, &run, turn.as_ref());
     let commit = Commit {
-        ops: vec![
-            taken(trigger, slot, next, true),
-            Op::AddRun {
-                run: row,
-                journal: journal_row(&id, 1, vec![event], at),
-                idempotency: None,
-            },
-        ],
+        ops,
         audit: audit.into_iter().collect(),
     };
     take(inner, commit).await
@@ -292,6 +298,10 @@ fn taken(trigger: &TriggerRow, slot: Time, next_at: Option<Time>, fired: bool) -
 async fn take(inner: &Inner, commit: Commit) -> Result<(), Hindrance> {
     match inner.store.commit(commit).await {
         Ok(()) => Ok(()),
+        Err(CommitError::Conflict { op: "enter", .. }) => {
+            let why = "the flow has as many runs as it may have at once";
+            Err(Hindrance::Never("flow_full", why.to_owned()))
+        }
         Err(CommitError::Conflict { .. }) => Err(Hindrance::Taken),
         Err(error) => Err(Hindrance::Later(error.to_string())),
     }

@@ -61,6 +61,12 @@ pub fn create(error: CreateError) -> Problem {
             tracing::warn!(%why, "run cannot be recorded");
             Problem::unavailable("the run cannot be recorded just now: send the request again")
         }
+        CreateError::Full => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "flow_full",
+            error.to_string(),
+        ),
+        CreateError::Key(_) => Problem::invalid("concurrency_key", error.to_string()),
         CreateError::Stopping => Problem::unavailable(error.to_string()),
     }
 }

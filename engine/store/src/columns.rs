@@ -32,7 +32,6 @@ columns! {
     journal_columns "j.run_id, j.seq, j.kind, j.v, j.written_at, COALESCE(b.body, j.body) FROM journal j LEFT JOIN blobs b ON b.workspace_id = j.workspace_id AND b.digest = j.body";
     inbox_columns "id, run_id, message, came_at FROM inbox";
     request_columns "id, run_id, flow_id, step, kind, who, not_by, title, detail, state, created_at, until_at, decided_by, decided_at FROM requests";
-    callback_columns "run_id, step FROM callbacks_used";
     var_columns "name, value, updated_by, updated_at FROM vars";
     named_secret_columns "name, created_by, created_at, rotated_at FROM named_secrets";
     trigger_columns "flow_id, workspace_id, version_id, kind, hook, spec, next_at, last_at FROM triggers";

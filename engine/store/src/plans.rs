@@ -69,6 +69,7 @@ fn no_hot_statement_reads_a_whole_table() {
             triggers::OF_HOOK,
             limits::ADMIT,
             limits::WAKE,
+            runs::IS_FULL,
             limits::TAKE_SQLITE,
         ])
         .chain([

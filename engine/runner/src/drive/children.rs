@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use actas_connections::Resolution;
 use actas_core::audit::Actor;
-use actas_core::flow::{Entry, SlotKind};
+use actas_core::flow::{Entry, SlotKind, WhenFull};
 use actas_core::ids::{InboxId, RunId, StepPath};
 use actas_core::run::children::ChildEnd;
 use actas_core::run::command::StartHold;
 use actas_core::run::hold::RunFlowSpec;
-use actas_core::run::{Bound, Created, Event, Handed, Hold, Phase, Run, SlotState, upcast};
+use actas_core::run::{Bound, Created, Event, Handed, Hold, Phase, Run, SlotState, Turn, upcast};
 use actas_core::{ErrorKind, StepError, Time};
 use actas_store::{InboxMessage, InboxRow, Op, system};
 use serde_json::Value;
 
+use super::line::{is_full, line_up};
 use super::{Drive, Progressed, Stop};
 use crate::callee::{CalleeError, callee};
 use crate::plans::{LoadError, Version};
@@ -77,6 +78,10 @@ impl Drive {
             retry_of: self.child_before(&start.path, &version).await,
             at,
         };
+        if let Err(error) = self.may_be_begun(&version, &child).await {
+            self.not_held(&start, error, at)?;
+            return Ok(true);
+        }
         self.begun.insert(start.path.clone(), child.run.clone());
         let hold = Hold::Child {
             run: child.run.clone(),
@@ -96,6 +101,7 @@ impl Drive {
         let event = Event::RunCreated(Box::new(created));
         let mut run = Run::new(version.plan.clone());
         run.apply(&event)?;
+        let turn = run.turn().ok().flatten();
         let drive = Self::new(&self.inner, &self.workspace, version, run, 1, 1);
         if !internal {
             let origin = Origin {
@@ -120,7 +126,17 @@ impl Drive {
             journal: journal_row(&id, 1, vec![event], now),
             idempotency: None,
         });
-        self.children.push(drive);
+        match turn {
+            // Whoever claims it when its turn has come drives it.
+            Some(turn) => {
+                let turn = Turn {
+                    when_full: WhenFull::Queue,
+                    ..turn
+                };
+                line_up(&mut self.ops, &self.workspace, &drive.run, Some(&turn));
+            }
+            None => self.children.push(drive),
+        }
         self.news = now;
         Ok(())
     }
@@ -167,6 +183,42 @@ impl Drive {
                 }
             }
         }
+    }
+
+    /// Whether a child has a turn at all: its key can be made, and its flow, if it lets nobody wait, has a place now.
+    async fn may_be_begun(
+        &self,
+        version: &Arc<Version>,
+        created: &Created,
+    ) -> Result<(), StepError> {
+        let mut run = Run::new(version.plan.clone());
+        let event = Event::RunCreated(Box::new(created.clone()));
+        if run.apply(&event).is_err() {
+            return Ok(());
+        }
+        let Some(turn) = run.turn()? else {
+            return Ok(());
+        };
+        let reader = self.inner.store.reader(&self.workspace);
+        let mut pause = Duration::from_millis(50);
+        while turn.when_full == WhenFull::Refuse {
+            match is_full(&reader, &run, &turn).await {
+                Ok(false) => break,
+                Ok(true) => {
+                    let message = format!(
+                        "`{}` has as many runs as it may have at once",
+                        created.flow_name
+                    );
+                    return Err(StepError::new(ErrorKind::Rejected, message).with_code("flow_full"));
+                }
+                Err(error) => {
+                    tracing::warn!(run = %self.id, "line of a flow cannot be read, trying again: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The connections that a child is handed for its slots: the person's own, agreed to for what the child does too. What was not agreed to is

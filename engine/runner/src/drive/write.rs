@@ -65,6 +65,7 @@ impl Drive {
         if ops.is_empty() {
             return Ok(());
         }
+        self.mind_the_line(&mut ops, release, now);
         self.commit(Commit { ops, audit }).await?;
         self.launch();
         self.tell();
@@ -128,6 +129,7 @@ impl Drive {
         loop {
             let why = match self.inner.store.commit(commit.clone()).await {
                 Ok(()) => return Ok(()),
+                Err(CommitError::Conflict { op: "enter", .. }) => return Err(Stop::Full),
                 Err(CommitError::Conflict { op, why }) if creating => {
                     return Err(Stop::Never(format!("{op}: {why}")));
                 }

@@ -91,7 +91,7 @@ impl Store {
             admissions admission_columns AdmissionRow;
         );
         let used: Vec<(RunId, String)> =
-            read(database, concat!("SELECT ", callback_columns!())).await?;
+            read(database, "SELECT run_id, step FROM callbacks_used").await?;
         put(&mut all, used, "callbacks_used");
         let runs: Vec<RunRow> = read(database, concat!("SELECT ", run_columns!())).await?;
         put(&mut all, runs.into_iter().map(held), "runs");

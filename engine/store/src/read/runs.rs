@@ -6,7 +6,9 @@ use actas_core::ids::{FlowId, RunId, UserId};
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, sorted};
 use crate::read::{Page, Read, Reader, RunFilter, model, page, select};
-use crate::rows::{AdmissionRow, IdempotencyRow, JournalRow, RunRow};
+#[cfg(any(test, feature = "model"))]
+use crate::rows::AdmissionState;
+use crate::rows::{Admission, AdmissionRow, IdempotencyRow, JournalRow, RunRow};
 use crate::statement::params;
 use crate::store::ReadError;
 
@@ -39,6 +41,11 @@ pub(crate) const LIVING_CHILDREN: &str = select!(
     run_columns,
     "workspace_id = $1 AND parent_id = $2 AND ended_at IS NULL ORDER BY id"
 );
+
+/// One row if there is no place for `$3`.
+pub(crate) const IS_FULL: &str = "SELECT 1 FROM gates g WHERE g.workspace_id = $1 AND g.flow_id = $2 AND ((SELECT COUNT(*) FROM admissions q \
+     WHERE q.workspace_id = $1 AND q.flow_id = $2 AND q.state IN ('active', 'queued') AND q.run_id <> $3) >= $4 \
+     OR EXISTS (SELECT 1 FROM admissions k WHERE k.workspace_id = $1 AND k.flow_id = $2 AND k.key_value = $5 AND k.run_id <> $3))";
 
 /// Sorts behind every id, whatever the collation.
 const END: &str = "run_zzzzzzzzzzzzzzzzzzzzzzzzzzz";
@@ -132,6 +139,31 @@ impl Reader {
             params![&self.workspace, run],
         )
         .await
+    }
+
+    /// Whether a new run would have to wait: all places are taken, somebody has its key, or others wait for one of both.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn is_full(&self, asked: &Admission) -> Read<bool> {
+        let limit = asked.limit.map_or(i64::MAX, i64::from);
+        model!(self, |t, ws| {
+            let others = |row: &AdmissionRow| row.flow == asked.flow && row.run != asked.run;
+            let others = all(&t.admissions, ws, others);
+            let same = |row: &AdmissionRow| row.key.is_some() && row.key == asked.key;
+            let present = others
+                .iter()
+                .filter(|row| row.state != AdmissionState::Paused);
+            let present = i64::try_from(present.count()).unwrap_or(i64::MAX);
+            present >= limit || others.iter().any(same)
+        });
+        let found: Option<i64> = self
+            .one(
+                IS_FULL,
+                params![&self.workspace, &asked.flow, &asked.run, limit, &asked.key],
+            )
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Runs, newest first.

@@ -87,6 +87,17 @@ pub async fn reads(store: &Store) -> Vec<String> {
                 r.trigger(&flow)
             );
             read!(r.admission(&run));
+            for (limit, key) in [(Some(1), None), (Some(2), Some("one")), (None, Some("two"))] {
+                let asked = Admission {
+                    workspace: r.workspace().clone(),
+                    flow: flow.clone(),
+                    run: run.clone(),
+                    limit,
+                    key: key.map(str::to_owned),
+                    at: Time(1),
+                };
+                read!(r.is_full(&asked));
+            }
             for path in ["one", "two", "lines[37]/add"] {
                 read!(r.callback_used(&run, &path.parse().unwrap()));
             }
