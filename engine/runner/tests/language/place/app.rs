@@ -1,7 +1,7 @@
 //! An app on this machine that keeps what it was asked: which module, under which idempotency key, with what. It does a thing once for each
 //! key, as a real one would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -24,6 +24,10 @@ struct Kept {
     calls: Vec<Call>,
     /// How many calls with this body's `word` are refused before one is taken.
     refusals: BTreeMap<String, (u16, u32)>,
+    /// Calls with these words are not answered yet.
+    held: BTreeSet<String>,
+    under_way: usize,
+    busiest: usize,
 }
 
 /// The app, for as long as it lives.
@@ -90,6 +94,22 @@ modules:
         kept.refusals.insert(word.to_owned(), (status, times));
     }
 
+    /// Calls with this `word` are not answered until [`Self::let_go`].
+    pub fn hold(&self, word: &str) {
+        self.kept.lock().unwrap().held.insert(word.to_owned());
+    }
+
+    /// Answers them.
+    pub fn let_go(&self, word: &str) {
+        self.kept.lock().unwrap().held.remove(word);
+    }
+
+    /// How many calls are under way, and how many were at most.
+    pub fn under_way(&self) -> (usize, usize) {
+        let kept = self.kept.lock().unwrap();
+        (kept.under_way, kept.busiest)
+    }
+
     /// All calls, in order.
     pub fn calls(&self) -> Vec<Call> {
         self.kept.lock().unwrap().calls.clone()
@@ -119,6 +139,24 @@ fn word(body: &Value) -> String {
     }
 }
 
+/// A call from its coming to its answer, or to its caller's going away.
+struct UnderWay(Arc<Mutex<Kept>>);
+
+impl UnderWay {
+    fn begin(kept: &Arc<Mutex<Kept>>) -> Self {
+        let mut all = kept.lock().unwrap();
+        all.under_way += 1;
+        all.busiest = all.busiest.max(all.under_way);
+        Self(kept.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().under_way -= 1;
+    }
+}
+
 async fn answer(
     State(kept): State<Arc<Mutex<Kept>>>,
     Path(what): Path<String>,
@@ -130,6 +168,12 @@ async fn answer(
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok())
         .map(str::to_owned);
+    let _under_way = UnderWay::begin(&kept);
+    // Long enough for those that may come at once to be seen together.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    while kept.lock().unwrap().held.contains(&word(&body)) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let mut kept = kept.lock().unwrap();
     if let Some((status, left)) = kept.refusals.get_mut(&word(&body))
         && *left > 0

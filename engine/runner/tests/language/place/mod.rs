@@ -1,5 +1,6 @@
 //! A place to run flows in: a store on either database, a real runner, an app that counts what it is asked, and a way to end a run's task at any
 //! of its commits. Knows nothing of what a flow means.
+#![expect(dead_code, reason = "each test file uses a part of it")]
 
 pub mod app;
 
@@ -16,7 +17,7 @@ use actas_core::flow::{Entry, Flow, canonical, parse};
 use actas_core::ids::{FlowId, InboxId, RunId, StepPath, UserId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{LEVEL, Person, Phase, Run};
 use actas_egress::{Egress, EgressConfig};
-use actas_runner::{NewRun, Runner, RunnerConfig};
+use actas_runner::{CreateError, NewRun, Runner, RunnerConfig};
 use actas_store::{
     Commit, FlowRow, InboxMessage, InboxRow, ManifestRow, Op, RequestKind, Store, StoreConfig,
     UserRow, VersionRow, system,
@@ -223,6 +224,12 @@ impl Place {
 
     /// Starts a run for Ana; none if it could not be recorded.
     pub async fn start(&self, version: &VersionId, inputs: Value) -> Option<RunId> {
+        let run = self.create(version, inputs).await.unwrap();
+        self.runner.durable(&run).await.ok().map(|()| run)
+    }
+
+    /// Starts a run for Ana, or says why not.
+    pub async fn create(&self, version: &VersionId, inputs: Value) -> Result<RunId, CreateError> {
         let new = NewRun {
             workspace: self.workspace.clone(),
             version: version.clone(),
@@ -234,8 +241,7 @@ impl Place {
             ip: None,
             agent: None,
         };
-        let run = self.runner.create(new).await.unwrap().run;
-        self.runner.durable(&run).await.ok().map(|()| run)
+        Ok(self.runner.create(new).await?.run)
     }
 
     /// Does what people and other systems do: approves and answers what is asked, and calls back at the addresses that the app was given.
