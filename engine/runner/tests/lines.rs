@@ -267,8 +267,9 @@ outputs: {word: '{{ steps.call.word }}'}
             let touches = place.publish(&touches(rule)).await;
             let calls = place.publish(caller).await;
             let first = occupy(&place, &touches, "first").await;
-            let call = place.start(&calls, json!({"word": "called"})).await;
+            let call = place.create(&calls, json!({"word": "called"})).await;
             let call = call.unwrap();
+            place.runner.durable(&call).await.unwrap();
             if waits {
                 let reader = place.store.reader(&place.workspace);
                 until("the child is in the line", async || {

@@ -43,7 +43,7 @@ pub(crate) const LIVING_CHILDREN: &str = select!(
 );
 
 /// One row if there is no place for `$3`.
-pub(crate) const IS_FULL: &str = "SELECT 1 FROM gates g WHERE g.workspace_id = $1 AND g.flow_id = $2 AND ((SELECT COUNT(*) FROM admissions q \
+pub(crate) const IS_FULL: &str = "SELECT CAST(1 AS BIGINT) FROM gates g WHERE g.workspace_id = $1 AND g.flow_id = $2 AND ((SELECT COUNT(*) FROM admissions q \
      WHERE q.workspace_id = $1 AND q.flow_id = $2 AND q.state IN ('active', 'queued') AND q.run_id <> $3) >= $4 \
      OR EXISTS (SELECT 1 FROM admissions k WHERE k.workspace_id = $1 AND k.flow_id = $2 AND k.key_value = $5 AND k.run_id <> $3))";
 
