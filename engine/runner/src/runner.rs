@@ -405,7 +405,11 @@ impl Runner {
                 .await
                 .map_err(LoadError::from)?,
         };
-        let run = self.bear(&new, version, vars, before);
+        let bounded = version.plan.flow.concurrency.is_some();
+        let run = self.bear(&new, version, vars, before)?;
+        if bounded {
+            self.durable(&run).await?;
+        }
         Ok(Started {
             run,
             repeated: false,

@@ -1,6 +1,5 @@
 //! A place to run flows in: a store on either database, a real runner, an app that counts what it is asked, and a way to end a run's task at any
 //! of its commits. Knows nothing of what a flow means.
-#![expect(dead_code, reason = "each test file uses a part of it")]
 
 pub mod app;
 

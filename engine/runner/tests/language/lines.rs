@@ -1,17 +1,14 @@
 //! Flows that bound how many of their runs there are at once, on both databases: with real runs, real effects and a runner that may lose a run.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
-mod place;
 
 use std::time::Duration;
 
+use crate::place::Place;
 use actas_core::audit::Actor;
 use actas_core::ids::{RunId, VersionId};
 use actas_core::run::{Phase, Run};
 use actas_runner::CreateError;
 use actas_store::AdmissionState;
 use actas_test_support::postgres;
-use place::Place;
 use serde_json::json;
 
 const LEASE: Duration = Duration::from_secs(5);
