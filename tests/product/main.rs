@@ -3,6 +3,7 @@
 
 mod actas;
 mod approvals;
+mod callbacks;
 mod canaries;
 mod codes;
 mod commands;

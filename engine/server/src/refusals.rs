@@ -2,7 +2,7 @@
 
 use actas_connections::{ConnectionsError, SignInError};
 use actas_core::run::Refused;
-use actas_runner::{CancelError, CreateError, LoadError};
+use actas_runner::{AgainError, CancelError, CreateError, LoadError};
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -68,6 +68,22 @@ pub fn create(error: CreateError) -> Problem {
         ),
         CreateError::Key(_) => Problem::invalid("concurrency_key", error.to_string()),
         CreateError::Stopping => Problem::unavailable(error.to_string()),
+    }
+}
+
+/// Of running runs again.
+pub fn again(error: AgainError) -> Problem {
+    let text = error.to_string();
+    match error {
+        AgainError::NotFound => Problem::not_found("run"),
+        AgainError::NotEnded => Problem::conflict("not_ended", text),
+        AgainError::Succeeded => Problem::conflict("succeeded", text),
+        AgainError::NotYours => Problem::new(StatusCode::FORBIDDEN, "not_yours", text),
+        AgainError::IsPart(parent) => {
+            Problem::conflict("is_part", text).with("parent", parent.as_str())
+        }
+        AgainError::Create(error) => create(error),
+        AgainError::Load(error) => load(error),
     }
 }
 

@@ -210,6 +210,8 @@ fn run_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/runs/{run}/journal" Either OWN, api::runs::journal, "What happened in a run, in order."),
         private!(Api GET "/api/v1/runs/{run}/events" Either OWN, api::events::stream, "The run's document at every change, as server-sent events."),
         private!(Api POST "/api/v1/runs/{run}/cancel" Either OWN, api::runs::cancel, "Cancels a run."),
+        private!(Api POST "/api/v1/runs/{run}/retry" Either OWN, api::runs::retry, "Goes on from where a run of one's own failed, in a new run."),
+        private!(Api POST "/api/v1/runs/{run}/replay" Either OWN, api::runs::replay, "Runs the same version with the same inputs anew, as the caller."),
         private!(Api POST "/api/v1/runs/{run}/approve" Answering OWN, api::answers::approve, "Approves or rejects what a step asks; by those who are asked."),
         private!(Api POST "/api/v1/runs/{run}/decide" Answering OWN, api::answers::decide, "Says what is true of a step whose outcome nobody knows."),
         private!(Api POST "/api/v1/runs/{run}/callback" Either OWN, api::answers::callback, "Brings a waiting step the call it waits for."),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use actas_core::flow::{Entry, Inputs, Trigger};
 use actas_core::ids::{RunId, VersionId};
 use actas_core::run::Run;
-use actas_runner::{NewRun, Started};
-use actas_store::FlowRow;
+use actas_runner::{Again, NewRun, Started, Version};
+use actas_store::{FlowRow, RunRow};
 use axum::http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use crate::access::on_run_list;
+use crate::access::{Privilege, on_run_list};
 use crate::accounts::last_version;
 use crate::api::json as answer_json;
 use crate::context::Context;
@@ -45,6 +45,16 @@ pub async fn run_flow(
     given: Map<String, Value>,
     idempotency: Option<(String, String)>,
 ) -> Result<Started, Problem> {
+    may_run(cx, flow)?;
+    let version = last_version(cx, flow).await?;
+    let entry = cx.entry();
+    may_enter(flow, &version, entry)?;
+    let inputs = inputs(&cx.app.versions.inputs(&version), given)?;
+    create(cx, &version.row.id, entry, inputs, idempotency).await
+}
+
+/// Whether the caller is on a flow's run list, and the flow not stopped.
+fn may_run(cx: &Context, flow: &FlowRow) -> Result<(), Problem> {
     if !on_run_list(&cx.user, &flow.runners) {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
@@ -61,8 +71,11 @@ pub async fn run_flow(
             format!("flow `{}` is stopped: {reason}", flow.name),
         ));
     }
-    let version = last_version(cx, flow).await?;
-    let entry = cx.entry();
+    Ok(())
+}
+
+/// Whether a version may be started this way.
+fn may_enter(flow: &FlowRow, version: &Version, entry: Entry) -> Result<(), Problem> {
     let allowed = match &version.plan.flow.trigger {
         Trigger::OnDemand { from } => from.is_empty() || from.contains(&entry),
         // By hand it starts as anything else does, only not by a button of a view.
@@ -79,8 +92,58 @@ pub async fn run_flow(
             ),
         ));
     }
-    let inputs = inputs(&cx.app.versions.inputs(&version), given)?;
-    create(cx, &version.row.id, entry, inputs, idempotency).await
+    Ok(())
+}
+
+/// What a run is run again as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Once {
+    /// The same run goes on in a new one: what was done is not done again.
+    Retry,
+    /// Everything anew, as the caller.
+    Replay,
+}
+
+/// Runs a run once more, for the caller: they must be allowed to run its flow now as they would have to be to start it.
+///
+/// # Errors
+/// 403 and 409 as [`run_flow`]; what the runner refuses.
+pub async fn again(cx: &Context, row: &RunRow, once: Once) -> Result<Started, Problem> {
+    cx.needs(Privilege::FlowsRun)?;
+    let flow = cx.reader.flow(&row.flow).await?;
+    let flow = flow.ok_or_else(|| Problem::not_found("flow"))?;
+    let version = cx.app.runner.version(cx.workspace(), &row.version).await;
+    let version = version.map_err(refusals::load)?;
+    let entry = if version.row.number == 0 {
+        // A draft's run acts through its author's build-time values, which nobody looked at in this snapshot but them.
+        cx.needs(Privilege::FlowsEdit)?;
+        if row.invoker.as_ref() != Some(&cx.user.id) {
+            return Err(Problem::forbidden(
+                "this is a run of somebody else's draft: run the draft as yourself",
+            ));
+        }
+        Entry::Build
+    } else {
+        may_run(cx, &flow)?;
+        let entry = cx.entry();
+        may_enter(&flow, &version, entry)?;
+        entry
+    };
+    let again = Again {
+        workspace: cx.workspace().clone(),
+        run: row.id.clone(),
+        by: cx.person(),
+        actor: cx.actor(),
+        entry,
+        ip: cx.ip.clone(),
+        agent: cx.agent.clone(),
+    };
+    let runner = &cx.app.runner;
+    let started = match once {
+        Once::Retry => runner.retry(again).await,
+        Once::Replay => runner.replay(again).await,
+    };
+    started.map_err(refusals::again)
 }
 
 /// Creates a run of a version or snapshot for the caller.

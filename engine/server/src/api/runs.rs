@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
-use crate::start;
+use crate::start::{self, Once};
 use crate::view::view;
 
 /// The longest idempotency key.
@@ -168,6 +168,26 @@ pub async fn journal(cx: Context, call: Call) -> Answer {
         rows.push(json!({"seq": entry.seq, "at": entry.at, "v": entry.v, "events": events}));
     }
     Ok(ok(&json!({"run": row.id, "journal": rows})))
+}
+
+/// `POST /runs/{run}/retry`
+pub async fn retry(cx: Context, call: Call) -> Answer {
+    again(cx, call, Once::Retry).await
+}
+
+/// `POST /runs/{run}/replay`
+pub async fn replay(cx: Context, call: Call) -> Answer {
+    again(cx, call, Once::Replay).await
+}
+
+async fn again(cx: Context, call: Call, once: Once) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = call.json()?;
+    let row = run_of(&cx, &call).await?;
+    let started = start::again(&cx, &row, once).await?;
+    start::answer(&cx, &started, call.wait_seconds()).await
 }
 
 /// `POST /runs/{run}/cancel`
