@@ -13,7 +13,7 @@ pub fn nobody() -> UserId {
 /// Whether a flow can run for nobody: none of its connections is dynamic. Said when it is written and published; looked at once more here.
 pub fn acts_for_nobody(plan: &Plan) -> Result<(), CreateError> {
     let dynamic = plan.slots.iter().find(
-        |slot| matches!(&slot.slot.kind, SlotKind::Dynamic(dynamic) if dynamic.enabled != Some(false)),
+        |slot| matches!(&slot.slot.kind, SlotKind::Dynamic(dynamic) if dynamic.switched_off().is_none()),
     );
     match dynamic {
         Some(slot) => Err(CreateError::NobodysSlot(slot.name.clone())),
