@@ -216,6 +216,13 @@ impl StepPath {
         Self(format!("{}[{index}]", self.0).into())
     }
 
+    /// The path of what stands around what this one names: of `lines[37]/add`, `lines[37]`; of a step at the top nothing.
+    #[must_use]
+    pub fn around(&self) -> Option<Self> {
+        let (around, _) = self.0.rsplit_once('/')?;
+        Some(Self(around.into()))
+    }
+
     /// The path as one segment of an address, in letters that nobody encodes: `lines[37]/add` is `lines.37~add`.
     pub fn in_address(&self) -> String {
         self.0.replace('[', ".").replace(']', "").replace('/', "~")

@@ -5,7 +5,7 @@
 //! the answer. What stands where in a request is decided by [`encode`], so that no value can leave its place.
 
 pub mod address;
-mod answer;
+pub(crate) mod answer;
 pub mod cases;
 pub mod encode;
 pub mod interpret;

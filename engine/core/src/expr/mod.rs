@@ -74,8 +74,14 @@ impl Item {
         }
     }
 
-    fn value(&self) -> Option<&Value> {
+    /// The item; none if the list has no such place.
+    pub fn value(&self) -> Option<&Value> {
         self.list.get(self.place)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> &Value {
+        &self.index
     }
 }
 

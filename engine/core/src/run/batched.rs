@@ -74,6 +74,11 @@ impl Batched {
         self.gave.push(items);
     }
 
+    /// Whether all items have been done.
+    pub(super) fn is_done(&self) -> bool {
+        self.under_way.is_none() && self.broken.is_none() && self.next().is_empty()
+    }
+
     /// Whether what was given is more than a step may give.
     pub fn is_too_large(&self) -> bool {
         self.bytes > answer::MOST_BYTES
@@ -122,8 +127,8 @@ impl Run {
             }
         }
         if let Some(item) = &scope.item {
-            roots.insert("item".to_owned(), item.value().clone());
-            roots.insert("index".to_owned(), json!(item.number()));
+            roots.insert("item".to_owned(), item.value().cloned().unwrap_or_default());
+            roots.insert("index".to_owned(), item.number().clone());
         }
         let steps: Map<String, Value> = scope
             .steps
@@ -183,7 +188,9 @@ impl Run {
                 step, batch, child, ..
             } => {
                 let at = self.found(step)?;
-                let batched = self.batched_mut(at).ok_or("no long loop is under way there")?;
+                let batched = self
+                    .batched_mut(at)
+                    .ok_or("no long loop is under way there")?;
                 if batched.under_way.is_some() {
                     return Err("a batch is under way".to_owned());
                 }
@@ -203,8 +210,11 @@ impl Run {
                 ..
             } => {
                 let at = self.found(step)?;
-                let batched = self.batched_mut(at).ok_or("no long loop is under way there")?;
-                if batched.under_way.as_ref() != Some(child) || *batch != batched.gave.len() as u64 {
+                let batched = self
+                    .batched_mut(at)
+                    .ok_or("no long loop is under way there")?;
+                if batched.under_way.as_ref() != Some(child) || *batch != batched.gave.len() as u64
+                {
                     return Err("another batch is under way".to_owned());
                 }
                 match (items.as_array(), failed.first()) {
@@ -222,29 +232,10 @@ impl Run {
                 self.progress.batching.remove(&at);
                 self.progress.holds.set_paused(at, false);
                 self.progress.turning.insert(at);
-                self.take_imported_batches(at);
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// Batches that the run that this one tries again has done are not done again.
-    pub(super) fn take_imported_batches(&mut self, at: Instance) {
-        let path = self.path(at);
-        while let Some(batched) = self.batched(at) {
-            let first = path.numbered(batched.offset() as u64);
-            let length = batched.next().len();
-            let Some(items) = self.imported(&first).map(|imported| imported.output.clone()) else {
-                break;
-            };
-            if length == 0 || items.as_array().map(Vec::len) != Some(length) {
-                break;
-            }
-            if let Some(batched) = self.batched_mut(at) {
-                batched.take(items);
-            }
-        }
     }
 
     /// What changes here, no list of the progress goes by.
@@ -256,10 +247,10 @@ impl Run {
     }
 
     /// Whether a loop with so many items is done in batches: what could be undone is kept in the run itself, and so is a part of a loop.
-    pub(super) fn is_long(&self, at: Instance, items: usize) -> bool {
+    pub(super) fn is_long(&self, at: Instance, items: u64) -> bool {
         let planned = &self.plan.steps[at.step];
         matches!(planned.work, Work::Each { .. })
-            && items > BATCH
+            && items > BATCH as u64
             && !planned.has_undo
             && self.part_of(at).is_none()
     }

@@ -155,6 +155,9 @@ impl Run {
         now: Time,
     ) -> Option<Event> {
         let at = self.instance(step)?;
+        if self.batch_of(step, child).is_some() {
+            return self.batch_ended(step, child, end, now);
+        }
         let StepState::Held {
             attempt,
             hold: Hold::Child { run, flow, .. },

@@ -83,6 +83,8 @@ pub struct StartBatch {
     pub offset: u64,
     /// The items.
     pub items: Vec<Value>,
+    /// What they may look at around the loop: `{"roots": {name: value}, "steps": {id: output}}`.
+    pub scope: Arc<Value>,
 }
 
 /// A step of which nobody knows whether it happened.

@@ -315,6 +315,21 @@ fn step_document(
                     });
                     set("items", items);
                 }
+                Inside::Batched(batched) => {
+                    let done = batched.offset().min(batched.count());
+                    let under_way = batched
+                        .under_way
+                        .as_ref()
+                        .map_or(0, |_| batched.next().len());
+                    let items = json!({
+                        "count": batched.count(),
+                        "under_way": under_way,
+                        "done": done.saturating_sub(batched.failed.len()),
+                        "failed": batched.failed.len(),
+                    });
+                    set("items", items);
+                    set("child", json!(batched.under_way));
+                }
                 Inside::Repeat(repeat) => set("rounds", json!(repeat.rounds)),
                 Inside::Case(case) => set("case", json!(case.case)),
             }

@@ -150,10 +150,11 @@ pub struct Frames {
 
 impl Frames {
     pub(super) fn new(root: Frame) -> Self {
+        let named = root.path.clone().map(|path| (path, ROOT));
         Self {
             frames: vec![Some(Box::new(root))],
             free: Vec::new(),
-            by_path: HashMap::new(),
+            by_path: named.into_iter().collect(),
         }
     }
 

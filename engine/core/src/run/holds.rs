@@ -181,20 +181,26 @@ impl Run {
             StepState::Held {
                 hold: Hold::Child { .. },
                 ..
-            } => self.progress.holds.is_paused(at),
+            }
+            | StepState::Inside { .. } => self.progress.holds.is_paused(at),
             _ => false,
         }
     }
 
     /// The runs that steps of this one wait for, by the step's path.
     pub fn living_children(&self) -> Vec<(StepPath, RunId)> {
-        let child = |&at: &Instance| match self.state(at) {
-            StepState::Held {
-                hold: Hold::Child { run, .. },
-                ..
-            } => Some((self.path(at), run.clone())),
-            _ => None,
+        let child = |&at: &Instance| {
+            let run = match self.state(at) {
+                StepState::Held {
+                    hold: Hold::Child { run, .. },
+                    ..
+                } => Some(run),
+                _ => self.batched(at)?.under_way.as_ref(),
+            };
+            Some((self.path(at), run?.clone()))
         };
-        self.progress.held.iter().filter_map(child).collect()
+        let progress = &self.progress;
+        let waiting = progress.held.iter().chain(&progress.batching);
+        waiting.filter_map(child).collect()
     }
 }

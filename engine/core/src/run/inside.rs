@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::error::StepError;
+use crate::run::batched::Batched;
 use crate::run::parts::FailedItem;
 use crate::time::Time;
 
@@ -16,6 +17,8 @@ pub type Ended = Result<Arc<Value>, StepError>;
 pub enum Inside {
     /// The items of a `for_each`.
     Each(Each),
+    /// The items of a long `for_each`, done in batches.
+    Batched(Batched),
     /// The rounds of a `while` or `until`.
     Repeat(Repeat),
     /// The case of a `switch`.

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod approval;
+pub mod batched;
 pub mod callbacks;
 pub mod children;
 pub mod command;
@@ -16,6 +17,7 @@ mod holds;
 pub mod import;
 pub mod inside;
 pub mod line;
+mod part;
 pub mod parts;
 pub mod privacy;
 mod progress;

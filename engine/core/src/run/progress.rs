@@ -48,6 +48,8 @@ pub(super) struct Progress {
     pub settled: BTreeSet<u32>,
     /// Loops and switches that come to their next round or to their end, and failed steps whose handler can begin.
     pub turning: BTreeSet<Instance>,
+    /// Long loops of which a batch is under way.
+    pub batching: BTreeSet<Instance>,
     /// Frames that have not ended and in which a step has failed.
     pub failing: BTreeSet<u32>,
     /// How many frames of items are kept that have ended.
@@ -110,6 +112,7 @@ impl Progress {
             holds: Holds::default(),
             settled: BTreeSet::new(),
             turning: BTreeSet::new(),
+            batching: BTreeSet::new(),
             failing: BTreeSet::new(),
             kept: 0,
             forgotten: 0,
@@ -156,6 +159,9 @@ impl Run {
             ("vars", created.vars.clone()),
             ("run", Arc::new(run)),
         ];
+        if let Some(part) = &created.part {
+            self.look_around(part);
+        }
         self.progress.timeout_at = created.at.after(self.plan.flow.limits.run());
         self.enqueue_all(ROOT);
     }
@@ -236,6 +242,7 @@ impl Run {
             }
             StepState::Inside { .. } | StepState::Handling { .. } => {
                 progress.turning.remove(&at);
+                progress.batching.remove(&at);
                 frame.live -= 1;
             }
             StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::Skipped { .. } => {}
@@ -308,6 +315,10 @@ impl Run {
         }
         let first = frame.first;
         let plan = self.plan.clone();
+        if self.is_part() && at.frame == ROOT {
+            // What needs the loop is its parent's.
+            return;
+        }
         for &dependent in &plan.index.dependents[at.step] {
             let frame = &mut self.frames[at.frame];
             let open = &mut frame.open_needs[dependent - first];
@@ -431,6 +442,10 @@ impl Run {
     /// What is to be done with a step whose needs have ended. What cannot change is evaluated once.
     pub(super) fn verdict(&self, at: Instance) -> Verdict {
         let planned = &self.plan.steps[at.step];
+        if self.part_of(at).is_some() {
+            // Its parent has found that the loop begins.
+            return Verdict::Go;
+        }
         let find = || {
             if self.lost_a_need(at) {
                 return Verdict::Skip(SkipReason::Needed);

@@ -78,12 +78,17 @@ impl Run {
     pub fn needs_person(&self) -> bool {
         self.awaited_slots().next().is_some()
             || self.progress.held.iter().any(|at| self.is_a_persons(*at))
+            || self
+                .progress
+                .batching
+                .iter()
+                .any(|at| self.is_a_persons(*at))
     }
 
     /// Whether a step waits for the clock, a call or another run.
     pub(super) fn waits_for_machines(&self) -> bool {
         let machine = |at: &Instance| !self.is_a_persons(*at);
-        self.progress.held.iter().any(machine)
+        self.progress.held.iter().any(machine) || self.progress.batching.iter().any(machine)
     }
 
     /// The deadline of a slot that is asked for.

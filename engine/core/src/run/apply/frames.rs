@@ -8,6 +8,7 @@ use crate::error::StepError;
 use crate::flow::OnItemError;
 use crate::flow::plan::{BlockOutputs, OnErrorPlan, Role, Work};
 use crate::ids::StepPath;
+use crate::run::batched::Batched;
 use crate::run::event::Event;
 use crate::run::frame::{Frame, Instance, Undone};
 use crate::run::inside::{Case, Each, Ended, Inside, Repeat};
@@ -88,6 +89,12 @@ impl Run {
         if list.as_array().map(|list| list.len() as u64) != Some(items) {
             return Err("the list has another number of items".to_owned());
         }
+        if self.is_long(step, items) {
+            let inside = Box::new(Inside::Batched(Batched::new(list)));
+            self.set_step(step, StepState::Inside { at, inside });
+            self.progress.turning.insert(step);
+            return Ok(());
+        }
         let inside = Box::new(Inside::Each(Each::new(list, offset)));
         self.set_step(step, StepState::Inside { at, inside });
         self.next_items(step);
@@ -140,7 +147,7 @@ impl Run {
     }
 
     /// What a step keeps of what is inside it. What changes here, no list goes by.
-    fn inside_mut(&mut self, at: Instance) -> Option<&mut Inside> {
+    pub(in crate::run) fn inside_mut(&mut self, at: Instance) -> Option<&mut Inside> {
         let frame = &mut self.frames[at.frame];
         match &mut frame.states[at.step - frame.first] {
             StepState::Inside { inside, .. } => Some(inside),

@@ -76,9 +76,7 @@ impl Run {
             | Event::ChildPaused { .. } => self.take_outside(event),
             Event::DecisionAsked { .. } | Event::Decided { .. } => self.take_doubt(event),
             Event::StepImported { .. } => self.take_imported(event),
-            Event::BatchBegan { .. } | Event::BatchEnded { .. } => {
-                Err("the flow has no such step".to_owned())
-            }
+            Event::BatchBegan { .. } | Event::BatchEnded { .. } => self.take_batch(event),
             Event::CancelAsked { by, .. } => {
                 // Asking twice is asking once: the first who asked counts.
                 if self.phase == Phase::Open {
@@ -114,8 +112,12 @@ impl Run {
                 created.level
             ));
         }
-        self.begin_progress(created);
         self.created = Some(Box::new(created.clone()));
+        if let Err(why) = self.begin_part() {
+            self.created = None;
+            return Err(why);
+        }
+        self.begin_progress(created);
         for handed in &created.bound {
             if let Some(slot) = self.plan.slot(&handed.slot) {
                 self.set_slot(slot, SlotState::Bound(handed.bound.clone()));

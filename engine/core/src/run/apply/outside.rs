@@ -10,6 +10,7 @@ use crate::run::approval::Form;
 use crate::run::event::Event;
 use crate::run::frame::Instance;
 use crate::run::holds::{Came, GRACE};
+use crate::run::part::static_path;
 use crate::run::parts::{Decision, Hold};
 use crate::run::refused::Refused;
 use crate::run::state::{Phase, Run, StepState};
@@ -208,13 +209,7 @@ impl Run {
 
     /// Whether a path names a step that waits for callbacks, whether or not it has been reached.
     fn is_callback(&self, path: &StepPath) -> bool {
-        let mut planned = String::new();
-        let mut rest = path.as_str();
-        while let Some((before, numbered)) = rest.split_once('[') {
-            planned.push_str(before);
-            rest = numbered.split_once(']').map_or("", |(_, after)| after);
-        }
-        planned.push_str(rest);
+        let planned = static_path(path);
         let waits = |work: &Work| {
             matches!(
                 work,
@@ -243,6 +238,14 @@ impl Run {
                 hold: Hold::Child { run, .. },
                 ..
             } if run == child => Ok(()),
+            StepState::Inside { .. }
+                if self
+                    .batched(at)
+                    .and_then(|batched| batched.under_way.as_ref())
+                    == Some(child) =>
+            {
+                Ok(())
+            }
             other => Err(format!("{}, not for that run", other.stands())),
         }
     }

@@ -160,7 +160,12 @@ impl Run {
             at,
         } = failure;
         let closes = self.closes(step.frame, at);
-        match self.plan.steps[step.step].on_error {
+        // A part of a loop leaves that to its parent.
+        let on_error = match self.part_of(step) {
+            Some(_) => OnErrorPlan::Fail,
+            None => self.plan.steps[step.step].on_error,
+        };
+        match on_error {
             OnErrorPlan::Handle(..)
                 if !self.is_ending(step.frame, at)
                     && !matches!(self.state(step), StepState::Handling { .. }) =>
@@ -243,6 +248,7 @@ fn given_by(inside: &Inside) -> Result<Value, String> {
     let unfinished = || "what is inside the step has not ended".to_owned();
     match inside {
         Inside::Each(each) if each.next == each.count() && each.living == 0 => Ok(each.output()),
+        Inside::Batched(batched) if batched.is_done() => Ok(batched.output()),
         Inside::Repeat(repeat) => match &repeat.last {
             Some((Ok(output), _)) => Ok(rounds_output(Some(output), repeat.rounds)),
             Some((Err(error), _)) => Err(error.message.clone()),
@@ -253,6 +259,6 @@ fn given_by(inside: &Inside) -> Result<Value, String> {
             Some(Err(error)) => Err(error.message.clone()),
             None => Err(unfinished()),
         },
-        Inside::Each(_) => Err(unfinished()),
+        Inside::Each(_) | Inside::Batched(_) => Err(unfinished()),
     }
 }

@@ -193,7 +193,7 @@ impl Run {
             Some(StepState::Succeeded { output, .. }) => (**output).clone(),
             Some(StepState::Inside { inside, .. }) => match &**inside {
                 Inside::Each(each) => each.output(),
-                Inside::Repeat(_) | Inside::Case(_) => Value::Null,
+                Inside::Batched(_) | Inside::Repeat(_) | Inside::Case(_) => Value::Null,
             },
             _ => Value::Null,
         }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::app::answer;
 use crate::error::{ErrorKind, StepError};
 use crate::flow::OnItemError;
 use crate::flow::plan::{BlockOutputs, OnErrorPlan, Work};
 use crate::run::apply::{STOPPED, is_stop};
+use crate::run::batched::Batched;
 use crate::run::command::Command;
 use crate::run::decide::Decision;
 use crate::run::event::Event;
@@ -71,6 +73,7 @@ impl Decision<'_> {
                 }
                 StepState::Inside { at: since, inside } => match &**inside {
                     Inside::Each(each) => self.turn_each(at, each, *since),
+                    Inside::Batched(batched) => self.turn_batched(at, batched, *since),
                     Inside::Repeat(repeat) => self.turn_repeat(at, repeat, *since),
                     Inside::Case(Case { end, .. }) => match end {
                         Some(Err(error)) => self.fail(at, 1, error.clone()),
@@ -112,7 +115,35 @@ impl Decision<'_> {
             _ if each.next < each.count() || each.failed.iter().any(|f| is_stop(&f.error)) => {
                 self.fail(at, 1, stopped());
             }
+            _ if answer::size(&each.output()) > answer::MOST_BYTES => {
+                self.fail(at, 1, answer::too_large());
+            }
             _ => self.inside_is_over(at, since),
+        }
+    }
+
+    /// The next batch of a long loop begins, or the loop comes to its end.
+    fn turn_batched(&mut self, at: Instance, batched: &Batched, since: Time) {
+        let Work::Each { on_item_error, .. } = &self.run.plan.steps[at.step].work else {
+            return;
+        };
+        // Where an item fails the loop its batch fails too, and says which item it was.
+        let failed = batched
+            .broken
+            .as_ref()
+            .or_else(|| batched.failed.first().map(|failed| &failed.error))
+            .filter(|_| batched.broken.is_some() || *on_item_error == OnItemError::Fail);
+        if let Some(error) = failed {
+            self.fail(at, 1, error.clone());
+        } else if batched.is_too_large() {
+            self.fail(at, 1, answer::too_large());
+        } else if batched.is_done() {
+            self.inside_is_over(at, since);
+        } else if self.run.may_go_on(at, self.now) {
+            let batch = self.run.next_batch(at, batched);
+            self.commands.push(Command::StartBatch(batch));
+        } else {
+            self.fail(at, 1, stopped());
         }
     }
 

@@ -5,6 +5,7 @@
 )]
 
 mod asking;
+mod batches;
 mod conditions;
 mod deciding;
 mod documents;

@@ -72,6 +72,8 @@ pub struct Story {
     pub journal: Vec<Event>,
     pub now: Time,
     pub trace: String,
+    /// The batch that began last.
+    pub batch: Option<StartBatch>,
 }
 
 impl Story {
@@ -90,6 +92,7 @@ impl Story {
             journal: Vec::new(),
             now: START,
             trace: "> begin\n".to_owned(),
+            batch: None,
         };
         story.take(Event::RunCreated(Box::new(created)));
         story
@@ -169,7 +172,10 @@ impl Story {
                         self.ask_decision(&question);
                         again = true;
                     }
-                    Command::StartBatch(_) => panic!("no loop of these stories is so long"),
+                    Command::StartBatch(start) => {
+                        self.batch(start);
+                        again = true;
+                    }
                     Command::WaitForOutside => {}
                     Command::Finish {
                         ending,

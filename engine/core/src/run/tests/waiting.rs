@@ -76,6 +76,26 @@ impl Story {
         });
     }
 
+    /// Begins a batch of a long loop; tests do it with [`part`].
+    pub fn batch(&mut self, start: StartBatch) {
+        writeln!(
+            self.trace,
+            "  batch {} of {}: {} items from {}",
+            start.batch,
+            start.path,
+            start.items.len(),
+            start.offset
+        )
+        .unwrap();
+        self.take(Event::BatchBegan {
+            step: start.path.clone(),
+            batch: start.batch,
+            child: RunId::from_bits(2000 + u128::from(start.batch)),
+            at: self.now,
+        });
+        self.batch = Some(start);
+    }
+
     /// Puts a question, as a runner does.
     pub fn ask_decision(&mut self, question: &AskDecision) {
         let whose = self.run.decides(question.at);
@@ -201,4 +221,83 @@ impl Story {
         }
         true
     }
+}
+
+/// The run that does a batch, as a runner begins it.
+pub fn part(story: &Story, start: &StartBatch) -> Run {
+    let parent = story.run.created.as_deref().unwrap();
+    let mut run = Run::new(story.run.plan.clone());
+    run.apply(&Event::RunCreated(Box::new(Created {
+        run: RunId::from_bits(2000 + u128::from(start.batch)),
+        parent: story.run.as_parent(&start.path, true),
+        part: Some(Box::new(Part {
+            step: start.path.clone(),
+            offset: start.offset,
+            items: Arc::new(Value::Array(start.items.clone())),
+            scope: start.scope.clone(),
+        })),
+        bound: story.run.hand_all(),
+        at: story.now,
+        ..parent.clone()
+    })))
+    .unwrap();
+    run
+}
+
+/// Drives a run of pure steps to its end: each gives what this says of its path and its input.
+pub fn drive(
+    run: &mut Run,
+    now: crate::time::Time,
+    does: &dyn Fn(&str, &Value) -> Result<Value, StepError>,
+) -> Vec<Event> {
+    let mut journal = Vec::new();
+    for _ in 0..100_000 {
+        let mut events = Vec::new();
+        for command in decide(run, now) {
+            match command {
+                Command::Record(event) => events.push(event),
+                Command::StartStep(start) => {
+                    events.push(match does(start.path.as_str(), &start.input) {
+                        Ok(output) => Event::StepSucceeded {
+                            step: start.path,
+                            attempt: start.attempt,
+                            output: Arc::new(output),
+                            acted_as: None,
+                            started_at: now,
+                            at: now,
+                        },
+                        Err(error) => run.failed_attempt(
+                            &start.path,
+                            start.attempt,
+                            error,
+                            None,
+                            None,
+                            now,
+                            now,
+                        ),
+                    })
+                }
+                Command::Finish {
+                    ending,
+                    outputs,
+                    error,
+                } => events.push(Event::RunEnded {
+                    ending,
+                    outputs,
+                    error,
+                    at: now,
+                }),
+                other => panic!("nothing here would {other:?}"),
+            }
+        }
+        assert!(!events.is_empty(), "the run stands still");
+        for event in events {
+            run.apply(&event).unwrap();
+            journal.push(event);
+        }
+        if run.ended_at().is_some() {
+            return journal;
+        }
+    }
+    panic!("the run does not end")
 }
