@@ -118,7 +118,8 @@ fn a_long_loop_is_done_in_batches_and_gives_its_items_in_order() {
           wait 86400 s
           = waiting
           step_succeeded lines
-    "#]].assert_eq(told);
+    "#]]
+    .assert_eq(told);
     let given = outputs(&story);
     assert_eq!(given["lines"]["count"], json!(600));
     assert_eq!(given["lines"]["failed"], json!([]));

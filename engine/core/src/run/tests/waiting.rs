@@ -275,7 +275,7 @@ pub fn drive(
                             now,
                             now,
                         ),
-                    })
+                    });
                 }
                 Command::Finish {
                     ending,
