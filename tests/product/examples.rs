@@ -2,7 +2,7 @@
 //! ends as the table below says. A file without a row is a fault, and so is a row without a file.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use actas_test_support::browser::Browser;
@@ -29,18 +29,25 @@ fn table(crm: &str) -> Vec<Row> {
     let any = "*";
     vec![
         ok("examples/acting-as-you", 1, json!({}), json!({"note": any, "author": "ana"})),
+        ok("examples/approve", 1, json!({}), json!({"decision": "approved", "signed_by": "ben"})),
         ok("examples/ask-when-needed", 1, json!({}), json!({"note": any, "words": 6})),
         ok("examples/at-most-once", 1, json!({}), json!({"message": any})),
         ok("examples/build-time", 1, json!({}), json!({"count": 0})),
+        ok("examples/callback", 1, json!({}), json!({"price": 42})),
         ok("examples/check-and-fail", 0, json!({}), json!({"numbers": 10})),
         bad("examples/check-and-fail", json!({"from": 5, "to": 1}), "rejected", "order"),
         bad("examples/check-and-fail", json!({"from": 1, "to": 5000}), "invalid_input", "too_many"),
+        ok("examples/concurrency", 0, json!({}), json!({"text": "Northwind is changed"})),
         ok("examples/dates", 0, json!({}), json!({
             "delivered": "2026-03-28T16:30:00+01:00", "reminder": "2026-03-29T16:30:00+02:00", "due": "2026-04-30", "days": 33, "is_late": false,
             "year_ends": "Thursday, 31 December 2026", "in_new_york": "2026-03-28T11:30:00-04:00", "begun": any,
         })),
         bad("examples/dates", json!({"delivered": "soon"}), "invalid_input", "delivered"),
         ok("examples/every-morning", 0, json!({}), json!({"message": any, "posted_by": "dora", "slot": "right now"})),
+        bad("examples/flow-on-error", json!({}), "rejected", "positive"),
+        ok("examples/flow-on-error", 0, json!({"amount": 1}), json!({})),
+        ok("examples/for-each", 1, json!({}), json!({"order": any, "lines": [1, 2, 3]})),
+        ok("examples/for-each-item-errors", 0, json!({}), json!({"done": 2, "failed": [1]})),
         ok("examples/hello", 0, json!({}), json!({"text": "Hello, world!"})),
         ok("examples/http-request", 0, json!({"server": crm}), json!({"status": 200, "is_server": true})),
         ok("examples/if-and-skip", 0, json!({}), json!({"accepted": 100, "receipt": null})),
@@ -55,10 +62,14 @@ fn table(crm: &str) -> Vec<Row> {
         })),
         ok("examples/order-arrives", 0, json!({}), json!({"told": null, "customer": "somebody"})),
         ok("examples/order-arrives", 0, json!({"total": 250, "payload": {"customer": "Ada"}}), json!({"told": any, "customer": "Ada"})),
+        ok("examples/on-error", 0, json!({}), json!({"followed": null, "number": "pending", "because": "no_number: no number today"})),
         ok("examples/order-of-effects", 1, json!({}), json!({"first": any, "second": any})),
         ok("examples/parallel-branches", 1, json!({}), json!({"desk": {"cases": 0, "tasks": 0, "visits": 0, "all": 0}})),
         ok("examples/parent", 1, json!({}), json!({"you": "Ana Alvarez", "account": "ana@sandbox"})),
+        ok("examples/repeat-until", 0, json!({}), json!({"rounds": 3})),
         ok("examples/retry-and-timeout", 1, json!({}), json!({"task": any})),
+        ok("examples/run-flow", 1, json!({}), json!({"visit": any})),
+        ok("examples/run-flow-part", 1, json!({}), json!({"visit": any})),
         ok("examples/shared-connection", 0, json!({}), json!({"message": any, "posted_by": "dora"})),
         ok("examples/tables", 0, json!({}), json!({
             "report": "Sales of 4 days and shops\n\nNorth: 130.0, at best 120.5\nSouth: 80.0, at best 80.0", "lines": 4,
@@ -70,10 +81,16 @@ fn table(crm: &str) -> Vec<Row> {
             "greeting": "Dear Zoë, we have 000077 and 001042.", "folder": "zoe-muller/example.com",
             "html": "<p>order INV-1042 and INV-77, {{…</p>", "digest": "*",
         })),
+        ok("examples/switch", 0, json!({}), json!({"text": "Guten Tag, ana", "case": "de"})),
+        ok("examples/switch", 0, json!({"language": "it"}), json!({"text": "Hello, ana", "case": null})),
         ok("examples/transform", 1, json!({}), json!({"companies": any, "industries": ["Food", "Retail", "Wholesale"]})),
         ok("examples/two-accounts", 1, json!({}), json!({"lead_by": "ana", "announced_by": "dora"})),
+        fails_after("examples/undo", 1, json!({}), "rejected", "car"),
+        ok("examples/undo", 0, json!({"free": true}), json!({"room": any, "seat": any})),
+        ok("examples/wait", 0, json!({}), json!({"text": "It is done, ana"})),
         ok("examples/whatever-happens", 0, json!({}), json!({"trace": "done: 3"})),
         ok("examples/whatever-happens", 0, json!({"work": false}), json!({"trace": "done: 0"})),
+        ok("examples/whole-opportunity", 2, json!({"customer": "Aurora", "lines": [{"Article": "chair"}, {"Article": "table"}]}), json!({"opportunity": any})),
         ok("flows/log-visit", 1, json!({}), json!({"visit": any, "task": null})),
         ok("flows/log-visit", 0, json!({"next_step": "send the offer"}), json!({"visit": any, "task": any})),
         ok("flows/mark-deal-won", 1, json!({}), json!({"opportunity": any, "was_known": false})),
@@ -94,6 +111,17 @@ fn ok(file: &'static str, signs_in: usize, inputs: Value, outputs: Value) -> Row
 
 fn bad(file: &'static str, inputs: Value, kind: &'static str, step: &'static str) -> Row {
     (file, inputs, Fails(kind, step), 0)
+}
+
+/// Fails after somebody was asked to sign in so often.
+fn fails_after(
+    file: &'static str,
+    signs_in: usize,
+    inputs: Value,
+    kind: &'static str,
+    step: &'static str,
+) -> Row {
+    (file, inputs, Fails(kind, step), signs_in)
 }
 
 fn root() -> PathBuf {
@@ -149,32 +177,78 @@ fn alike(expected: &Value, found: &Value) -> bool {
     }
 }
 
-/// Signs in whenever the run asks; gives its end and how often that was.
+/// Does what a run waits for: signs in as whoever is asked, decides as whoever is asked, calls back. Gives its end and how often somebody signed
+/// in.
 async fn through(
     world: &World,
-    browser: &mut Browser,
+    browsers: &mut BTreeMap<String, Browser>,
     user: &str,
     mut run: Value,
 ) -> (Value, usize) {
     let id = run["run"].as_str().unwrap().to_owned();
     let mut asked = 0;
     while !is_over(&run) {
-        if run["paused"].is_object() {
-            let link = link(&run);
+        let paused = &run["paused"];
+        if paused["connections"].get(0).is_some() {
+            let person = paused["connections"][0]["person"].as_str().unwrap();
             // Vera is known as Carla there.
-            let account = if user == "vera" { "carla" } else { user };
-            let page = sign_in(browser, &link, user, account).await;
+            let account = if person == "vera" { "carla" } else { person };
+            let browser = browsers.entry(person.to_owned()).or_default();
+            let page = sign_in(browser, &link(&run), person, account).await;
             assert_eq!(page.status, 200, "{page}");
             asked += 1;
-            let before = run["paused"].clone();
-            run = world
-                .until(user, &id, |now| is_over(now) || now["paused"] != before)
-                .await;
-        } else {
-            run = world.settle(user, &id).await;
+        } else if paused["approvals"].get(0).is_some() {
+            let step = paused["approvals"][0]["step"].as_str().unwrap();
+            let decision = json!({"step": step, "decision": "approved", "form": form(&run, step)});
+            let _ = world
+                .ask(
+                    Method::POST,
+                    &format!("/api/v1/runs/{id}/approve"),
+                    Some("ben"),
+                    Some(&decision),
+                )
+                .await
+                .expect_ok();
+        } else if is_waiting_for_the_crm(&run) {
+            call_back(world).await;
         }
+        let before = run["paused"].clone();
+        run = world
+            .until(user, &id, |now| {
+                is_over(now)
+                    || (now["paused"].is_object() && now["paused"] != before)
+                    || is_waiting_for_the_crm(now)
+            })
+            .await;
     }
     (run, asked)
+}
+
+/// What the forms of the examples ask for.
+fn form(run: &Value, step: &str) -> Value {
+    match (run["flow"].as_str(), step) {
+        (Some("approve"), _) => json!({"at_most": 5}),
+        _ => json!({"discount": 5}),
+    }
+}
+
+fn is_waiting_for_the_crm(run: &Value) -> bool {
+    run["flow"] == "callback" && run["steps"]["answer"]["state"] == "waiting"
+}
+
+/// The other system answers: at the address that it was given in the record.
+async fn call_back(world: &World) {
+    let requests = world.records("PriceRequest").await;
+    let address = requests.last().unwrap()["fields"]["ReplyTo"]
+        .as_str()
+        .unwrap();
+    let answer = actas_test_support::browser::client()
+        .post(address)
+        .json(&json!({"price": 42}))
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
 }
 
 /// The shared connection that some examples name: the account of Dora at the CRM.
@@ -239,8 +313,8 @@ async fn every_example_and_flow_runs_to_the_end_that_it_speaks_of() {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         world.publish(&text).await;
     }
-    // One browser: whoever logs in again and again is slowed down.
-    let mut ana = Browser::new();
+    // One browser for each: whoever logs in again and again is slowed down.
+    let mut browsers = BTreeMap::new();
     for (file, more, end, signs_in) in table(&world.crm.url) {
         let flow = file.split_once('/').unwrap().1;
         let mut inputs = proposed(&world, flow).await;
@@ -250,7 +324,7 @@ async fn every_example_and_flow_runs_to_the_end_that_it_speaks_of() {
             .await
             .unwrap()
             .expect_ok();
-        let (done, asked) = through(&world, &mut ana, "ana", run).await;
+        let (done, asked) = through(&world, &mut browsers, "ana", run).await;
         match end {
             Succeeds(outputs) => {
                 assert_eq!(done["state"], "succeeded", "{file}: {done:#}");
@@ -299,7 +373,7 @@ async fn the_build_time_example_is_tried_with_the_authors_own_account() {
             .await
             .expect_ok()
     };
-    let (done, asked) = through(&world, &mut Browser::new(), "vera", try_it().await).await;
+    let (done, asked) = through(&world, &mut BTreeMap::new(), "vera", try_it().await).await;
     assert_eq!(
         (&done["state"], asked),
         (&json!("succeeded"), 1),

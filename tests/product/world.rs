@@ -246,7 +246,7 @@ impl World {
     /// People, the app client, the redirect URI at the CRM.
     pub async fn furnish(&self) {
         for (login, role) in [("vera", "builder"), ("ana", "runner"), ("ben", "runner")] {
-            let person = json!({"login": login, "name": login, "email": format!("{login}@actas.test"), "roles": [role], "local": true});
+            let person = json!({"login": login, "name": login, "email": format!("{login}@actas.test"), "roles": [role], "manager": "ben", "local": true});
             let added = self
                 .ask(Method::POST, "/api/v1/users", None, Some(&person))
                 .await

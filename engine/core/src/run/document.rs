@@ -261,12 +261,15 @@ fn paused(run: &Run, privacy: &Privacy<'_>, links: &Links<'_>) -> Value {
 }
 
 /// A person as documents name them: by login where the run knows it.
-fn login<'r>(run: &'r Run, person: &'r UserId) -> &'r str {
+fn login(run: &Run, person: &UserId) -> String {
+    let people = (0..run.slots.len()).filter_map(|slot| run.slot_person(slot));
     let invoker = run.created.as_ref().and_then(|c| c.invoker.as_ref());
-    match invoker {
-        Some(invoker) if invoker.id == *person => &invoker.login,
-        _ => person.as_str(),
-    }
+    invoker
+        .map(|invoker| (invoker.id.clone(), invoker.login.clone()))
+        .into_iter()
+        .chain(people)
+        .find(|(id, _)| id == person)
+        .map_or_else(|| person.to_string(), |(_, login)| login)
 }
 
 fn step_document(

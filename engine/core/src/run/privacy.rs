@@ -39,6 +39,12 @@ impl<'r> Privacy<'r> {
         privacy.values = own;
         // What is inside a step stands after it and tells of it, so that one look at each is not enough.
         while privacy.spread() {}
+        // What the flow gives back is meant for its invoker, also where it was made with the account of whoever decided: publishing and the
+        // approval page say so beforehand.
+        let invoker = run.created.as_ref().and_then(|c| c.invoker.as_ref());
+        if invoker.is_some_and(|invoker| invoker.id == viewer.user) {
+            return privacy;
+        }
         for (output, from) in plan.index.reads(plan).outputs.iter().enumerate() {
             privacy.outputs[output] = privacy.any_value(from);
         }
