@@ -181,3 +181,76 @@ fn lists_and_maps_at_the_edges() {
         "#]],
     );
 }
+
+/// What a filter may meet, as it is written in an expression.
+const MET: &[&str] = &[
+    "none",
+    "true",
+    "0",
+    "-1",
+    "2.5",
+    "9007199254740992",
+    "-9007199254740992",
+    "1e308",
+    "''",
+    "' '",
+    "'a'",
+    "'äöü€😀'",
+    "'😀'",
+    "'{{ x }}{a}'",
+    "'%Y-%m-%d %H:%M %z'",
+    "'Europe/Berlin'",
+    "'month'",
+    "'9999-12-31'",
+    "'-009999-01-01'",
+    "'9999-12-31T23:59:59Z'",
+    "'-009999-01-01T00:00:00+23:59'",
+    "'2026-03-29T02:30'",
+    "'(ä|.)*?(x)?$'",
+    "'$1${a}$$'",
+    "'&#x10FFFF;<a \"'",
+    "'%C3%'",
+    "'[1, {\"a\": null}]'",
+    "'upper'",
+    "'defined'",
+    "[]",
+    "[[], [1], 'ä', none]",
+    "[1, 2.5, -3]",
+    "['b', 'ä', 'a']",
+    "[{'a': 1}, {'a': 'x', 'b': [1]}]",
+    "{}",
+    "{'a': {'b': 'ä'}, '': 1}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Every filter and test, each with every kind of value and random arguments: a value or an error, never a panic.
+    #[test]
+    fn no_filter_panics(args in proptest::collection::vec(proptest::sample::select(MET), 3), named in proptest::sample::select(MET)) {
+        for name in super::filters::names() {
+            let filter = super::filters::find(name).unwrap();
+            for value in MET {
+                for count in filter.args.0..=filter.args.1.min(3) {
+                    let mut given: Vec<String> = args[..count].iter().map(|arg| (*arg).to_owned()).collect();
+                    if count == filter.args.0 {
+                        given.extend(filter.named.last().map(|last| format!("{last}={named}")));
+                    }
+                    // Through a list, so that literals are not refused before they are tried.
+                    let text = format!("{{{{ [{value}] | map('{name}', {}) }}}}", given.join(", "));
+                    if let Ok(template) = Template::compile(&Value::from(text)) {
+                        let _ = template.evaluate(&scope());
+                    }
+                }
+            }
+        }
+        for name in functions::test_names() {
+            for value in MET {
+                let text = format!("{{{{ [{value}] | select('{name}', {}) }}}}", args[0]);
+                let _ = Template::compile(&Value::from(text)).unwrap().evaluate(&scope());
+                let text = format!("{{{{ [{value}] | select('{name}') }}}}");
+                let _ = Template::compile(&Value::from(text)).unwrap().evaluate(&scope());
+            }
+        }
+    }
+}
