@@ -221,6 +221,7 @@ async fn resolve(cx: &Context, flow: &Flow) -> Result<Bindings, PublishError> {
     let mut bindings = Bindings::default();
     let mut missing = Vec::new();
     for (slot, written) in &flow.connections {
+        let written = written.acting();
         let parent = match &written.kind {
             SlotKind::Connection(name) => {
                 if !cx.may(Privilege::ConnectionsUse) {

@@ -212,7 +212,7 @@ impl PlanStep {
 pub struct PlanSlot {
     /// Its name.
     pub name: SlotName,
-    /// What was written.
+    /// What was written, as runs act through it: see [`Slot::acting`].
     pub slot: Slot,
     /// The app's manifest.
     pub manifest: Arc<Manifest>,

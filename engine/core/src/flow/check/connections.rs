@@ -258,7 +258,13 @@ impl Check<'_> {
                 .with_help("name a shared connection: `parent: NAME`"),
             );
         }
-        let Some(of) = &dynamic.of else { return };
+        let Some(of) = dynamic
+            .of
+            .as_ref()
+            .filter(|_| dynamic.switched_off().is_none())
+        else {
+            return;
+        };
         let span = self.places.at(&["connections", name, "dynamic", "of"]);
         let layout = self.layout;
         let root = &layout.scopes[0];

@@ -15,6 +15,24 @@ pub struct Slot {
     pub kind: SlotKind,
 }
 
+impl Slot {
+    /// The slot as runs act through it: a dynamic one that was switched off is the shared connection it names.
+    #[must_use]
+    pub fn acting(&self) -> Self {
+        let shared = match &self.kind {
+            SlotKind::Dynamic(dynamic) => dynamic.switched_off(),
+            SlotKind::Connection(_) => None,
+        };
+        Self {
+            app: self.app.clone(),
+            kind: shared.map_or_else(
+                || self.kind.clone(),
+                |name| SlotKind::Connection(name.clone()),
+            ),
+        }
+    }
+}
+
 /// Whose account a slot uses. Exactly one of the two keys stands in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

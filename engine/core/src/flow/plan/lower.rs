@@ -280,7 +280,7 @@ fn slots(
         }
         Some(PlanSlot {
             name: crate::ids::SlotName::clone(name),
-            slot: slot.clone(),
+            slot: slot.acting(),
             manifest: apps.get(slot.app.as_str()).cloned()?,
             may_be_needed: used_by.iter().all(|step| conditional[*step]),
             used_by,

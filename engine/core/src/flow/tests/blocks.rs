@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 
 use crate::flow::plan::{BlockOutputs, OnErrorPlan, Work};
-use crate::flow::{Flow, Plan, canonical, digest, parse};
+use crate::flow::{Flow, Plan, SlotKind, canonical, digest, parse};
 
 fn flow(text: &str) -> Flow {
     let text = format!("flow: a\ntrigger: {{on_demand: {{}}}}\n{text}");
@@ -296,4 +296,17 @@ fn a_name_means_the_nearest_step_around_it() {
     );
     assert_eq!(plan.find(0, "in"), None);
     assert_eq!(plan.find(body, "in"), plan.step(&"l/in".parse().unwrap()));
+}
+
+#[test]
+fn a_connection_that_was_switched_off_is_the_shared_one_it_names() {
+    let flow = flow(
+        "connections: {crm: {app: sandbox_crm, dynamic: {enabled: false, parent: team, of: nobody}}}\nsteps: {a: {uses: sandbox_crm.get_me}}\n",
+    );
+    let plan = Plan::compile(&flow, &super::apps()).unwrap();
+    let SlotKind::Connection(name) = &plan.slots[0].slot.kind else {
+        panic!("{:?}", plan.slots[0]);
+    };
+    assert_eq!((name.as_str(), plan.slots[0].of), ("team", None));
+    assert!(matches!(&flow.connections[0].kind, SlotKind::Dynamic(_)));
 }
