@@ -262,10 +262,9 @@ fn put_back(
         }
         Err(mut failure) => {
             callbacks::replace_text(&mut failure.error.message, &pairs);
-            for text in [&mut failure.error.help, &mut failure.error.code] {
-                if let Some(text) = text {
-                    callbacks::replace_text(text, &pairs);
-                }
+            let error = &mut failure.error;
+            for text in error.help.iter_mut().chain(&mut error.code) {
+                callbacks::replace_text(text, &pairs);
             }
             Err(failure)
         }
