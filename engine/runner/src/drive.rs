@@ -277,8 +277,10 @@ impl Drive {
                 Command::Hold(start) => {
                     moved |= self.import(&start.path)? || self.hold(start).await?;
                 }
-                // No version that can be published asks for this yet.
-                Command::StartBatch(_) => {}
+                Command::StartBatch(start) => {
+                    self.start_batch(start)?;
+                    moved = true;
+                }
                 Command::AskDecision(ask) => {
                     self.ask_decision(ask)?;
                     moved = true;

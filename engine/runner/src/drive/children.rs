@@ -9,9 +9,11 @@ use actas_core::audit::Actor;
 use actas_core::flow::{Entry, SlotKind, WhenFull};
 use actas_core::ids::{InboxId, RunId, StepPath};
 use actas_core::run::children::ChildEnd;
-use actas_core::run::command::StartHold;
+use actas_core::run::command::{StartBatch, StartHold};
 use actas_core::run::hold::RunFlowSpec;
-use actas_core::run::{Bound, Created, Event, Handed, Hold, Phase, Run, SlotState, Turn, upcast};
+use actas_core::run::{
+    Bound, Created, Event, Handed, Hold, Part, Phase, Run, SlotState, Turn, upcast,
+};
 use actas_core::{ErrorKind, StepError, Time};
 use actas_store::{InboxMessage, InboxRow, Op, system};
 use serde_json::Value;
@@ -91,6 +93,52 @@ impl Drive {
         self.held(&start, hold, at)?;
         self.bear(version, child)?;
         Ok(true)
+    }
+
+    /// Begins a run for the next items of a long loop. A batch that came to its end in the run before is taken over whole.
+    pub(super) fn start_batch(&mut self, start: StartBatch) -> Result<(), Stop> {
+        let at = system::now();
+        let before = self
+            .imports
+            .as_ref()
+            .and_then(|imports| imports.batch(&start.path, start.batch))
+            .cloned();
+        let began = |child: RunId| Event::BatchBegan {
+            step: start.path.clone(),
+            batch: start.batch,
+            child,
+            at,
+        };
+        if let Some((child, Some(Event::BatchEnded { items, .. }))) = &before {
+            let ended = Event::BatchEnded {
+                step: start.path.clone(),
+                batch: start.batch,
+                child: child.clone(),
+                items: items.clone(),
+                failed: Vec::new(),
+                at,
+            };
+            self.take(began(child.clone()))?;
+            return self.take(ended);
+        }
+        let id = RunId::from_bits(system::new_bits());
+        let child = Created {
+            run: id.clone(),
+            entry: Entry::ChildRun,
+            parent: self.run.as_parent(&start.path, true),
+            part: Some(Box::new(Part {
+                step: start.path.clone(),
+                offset: start.offset,
+                items: Arc::new(Value::Array(start.items)),
+                scope: start.scope,
+            })),
+            bound: self.run.hand_all(),
+            retry_of: before.map(|(child, _)| child),
+            at,
+            ..self.created().clone()
+        };
+        self.take(began(id))?;
+        self.bear(self.version.clone(), child)
     }
 
     /// Puts a child's creation beside what is pending; it is driven once both are durable.

@@ -228,3 +228,31 @@ on_error: {steps: {report: {uses: toy.touch, with: {word: '{{ error.message }}'}
 "])
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_so_long_that_its_items_are_done_in_batches() {
+    check(&["
+flow: long
+trigger: {on_demand: {}}
+steps:
+  outer: {uses: toy.set, with: {word: seen, list: '{{ range(600) }}'}}
+  once:
+    for_each: '{{ [1] }}'
+    needs: [outer]
+    steps:
+      lines:
+        for_each: '{{ steps.outer.list }}'
+        parallel: 16
+        on_item_error: continue
+        steps:
+          n: {uses: toy.set, with: {n: '{{ item * 2 }}', at: '{{ index }}', word: '{{ steps.outer.word }}'}}
+          odd: {uses: toy.fail, if: '{{ item == 555 }}', needs: [n]}
+          told: {uses: toy.touch, if: '{{ item % 200 == 7 }}', needs: [odd], with: {word: '{{ item }} {{ run.flow }}'}}
+        outputs: {n: '{{ steps.n.n }}', word: '{{ steps.n.word }}'}
+    outputs: {count: '{{ steps.lines.count }}', failed: '{{ steps.lines.failed }}', last: '{{ steps.lines.items[599] }}'}
+outputs: {all: '{{ steps.once.items }}'}
+"
+    .replace("needs: [odd], with", "needs: [n], with")
+    .as_str()])
+    .await;
+}
