@@ -217,7 +217,7 @@ async fn start(
         state: run.state_name(at).to_owned(),
         created_at: at,
         ended_at: None,
-        due_at: run.next_due(),
+        due_at: run.next_due(at),
         // As if whoever made it had held it and let it go.
         epoch: 1,
         owner: None,

@@ -24,8 +24,7 @@ impl Run {
             _ if self.created.is_none() => "queued",
             Phase::Ended { ending, .. } => ending.as_str(),
             // What is under way finishes; what comes after the run's own steps may wait again.
-            Phase::Cancelling { .. } if !self.root().is_settled() => "running",
-            Phase::Open if !self.root().is_settled() && self.has_timed_out(now) => "running",
+            _ if !self.root().is_settled() && self.is_closing(now) => self.closing_name(),
             _ if self.awaits_only_people(Running::AsTheyAre) => "paused",
             _ if self.something_moves(Running::AsTheyAre) => "running",
             _ if self.progress.holds.ending(now).next().is_some() => "running",
@@ -34,6 +33,23 @@ impl Run {
                 None if !self.waits_for_machines() => "running",
                 _ => "waiting",
             },
+        }
+    }
+
+    /// Where a run stands whose steps are being broken off: what is in doubt, and runs that it waits for, come to their own ends.
+    fn closing_name(&self) -> &'static str {
+        let progress = &self.progress;
+        let mut frames = self.frames.iter();
+        let moves = !(progress.running.is_empty()
+            && progress.retrying.is_empty()
+            && progress.settled.is_empty()
+            && progress.turning.is_empty())
+            || progress.holds.moves()
+            || frames.any(|(_, frame)| frame.states.contains(&StepState::Pending));
+        match (moves || progress.held.is_empty(), self.waits_for_machines()) {
+            (true, _) => "running",
+            (false, true) => "waiting",
+            (false, false) => "paused",
         }
     }
 
@@ -46,14 +62,15 @@ impl Run {
     }
 
     /// The next instant at which the clock alone moves it: a retry, a pause's deadline, the run's.
-    pub fn next_due(&self) -> Option<Time> {
+    pub fn next_due(&self, now: Time) -> Option<Time> {
         if self.created.is_none() || matches!(self.phase, Phase::Ended { .. }) {
             return None;
         }
-        // What comes after the run's own steps is not bounded by the run's limit.
-        let bounded = self.phase == Phase::Open && !self.root().is_settled();
-        let limit =
-            (bounded && self.progress.paused_since.is_none()).then_some(self.progress.timeout_at);
+        // What comes after the run's own steps is not bounded by the run's limit; one that has passed has done what it does.
+        let bounded = self.phase == Phase::Open
+            && !self.root().is_settled()
+            && self.progress.paused_since.is_none();
+        let limit = Some(self.progress.timeout_at).filter(|limit| bounded && *limit > now);
         let pauses = self.awaited_slots().filter_map(|slot| self.deadline(slot));
         let holds = self.progress.holds.next_due();
         pauses

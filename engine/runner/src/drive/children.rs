@@ -167,7 +167,7 @@ impl Drive {
         self.ops.push(Op::AddRun {
             run: drive.row(
                 drive.run.state_name(now).to_owned(),
-                drive.run.next_due(),
+                drive.run.next_due(now),
                 false,
                 now,
             ),

@@ -41,7 +41,7 @@ impl Drive {
             let due_at = if ended.is_some() {
                 None
             } else {
-                self.run.next_due()
+                self.run.next_due(now)
             };
             let first = match self.birth.take() {
                 Some(birth) => Op::AddRun {

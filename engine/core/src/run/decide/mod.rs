@@ -53,7 +53,7 @@ pub fn decide(run: &Run, now: Time) -> Vec<Command> {
         commands.retain(|command| matches!(command, Command::Record(_)));
     }
     if commands.is_empty() {
-        commands.push(match run.next_due() {
+        commands.push(match run.next_due(now) {
             Some(due) if due > now => Command::WaitUntil(due),
             _ => Command::WaitForOutside,
         });

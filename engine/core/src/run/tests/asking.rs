@@ -609,9 +609,9 @@ fn a_cancelled_run_waits_for_the_end_of_its_children() {
               wait 3600 s
               = waiting
             > cancel
-              = running
+              = waiting
             > crash
-              = running
+              = waiting
             > child order cancelled
               fail order#1 rejected for good: the run of `order-hardware` was cancelled
               end cancelled null

@@ -15,6 +15,7 @@ mod journal;
 mod legality;
 mod loops;
 mod properties;
+mod random;
 mod retries;
 mod size;
 mod support;

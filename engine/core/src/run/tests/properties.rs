@@ -234,11 +234,15 @@ fn check_moment(story: &Story) -> Result<(), TestCaseError> {
         "paused" => prop_assert!(
             run.needs_person()
                 && !moves
-                && (run.next_due().is_some() || !run.living_children().is_empty())
+                && (run.next_due(story.now).is_some() || !run.living_children().is_empty())
         ),
         // Its children come to their end, and so will it.
         "running" if run.is_closing(story.now) && !run.living_children().is_empty() => {}
-        "waiting" => prop_assert!(run.next_due().is_some_and(|due| due > story.now) && !moves),
+        "waiting" => {
+            let due = run.next_due(story.now);
+            let wakes = due.is_some_and(|due| due > story.now);
+            prop_assert!((wakes || !run.living_children().is_empty()) && !moves);
+        }
         "running" => prop_assert!(moves, "running, and nothing moves"),
         ended => prop_assert!(matches!(run.phase, Phase::Ended { .. }), "{ended}"),
     }

@@ -422,7 +422,7 @@ pub fn facts(run: &Run) -> String {
         .iter()
         .map(|(number, frame)| {
             format!(
-                "{number} {} {:?} {:?} {} {:#?} {:?} {:?} {:?} {:?}",
+                "{number} {} {:?} {:?} {} {:#?} {:?} {:?} {:?} {:?} {:?}",
                 frame.block,
                 frame.owner,
                 frame.path,
@@ -432,12 +432,19 @@ pub fn facts(run: &Run) -> String {
                 (frame.settled, frame.failed),
                 frame.first_failed,
                 frame.plain_pending,
+                (
+                    frame.after,
+                    frame.ended,
+                    frame.stopped,
+                    &frame.children,
+                    &frame.undone
+                ),
             )
         })
         .collect();
     let progress = &run.progress;
     format!(
-        "{}\n{:#?}\n{:#?}\n{:#?} {:?} {:?}",
+        "{}\n{:#?}\n{:#?}\n{:#?} {:?} {:?} {:?} {:?}",
         frames.join("\n"),
         run.slots,
         run.phase,
@@ -450,6 +457,19 @@ pub fn facts(run: &Run) -> String {
         ),
         (progress.timed_out, progress.gate_open, &progress.losses),
         (progress.timeout_at, progress.paused_since),
+        (
+            &progress.settled,
+            &progress.turning,
+            &progress.failing,
+            &progress.wanting
+        ),
+        (
+            &progress.undo,
+            progress.after,
+            &progress.handled,
+            progress.kept,
+            progress.forgotten
+        ),
     )
 }
 
