@@ -118,7 +118,7 @@ impl Run {
 
     /// Whether the run has not passed the slots that are asked for up front. What runs because the run fails does not wait for them.
     pub(super) fn is_gated(&self) -> bool {
-        !self.progress.gate_open && !self.is_failing(ROOT)
+        !self.progress.gate_open && !self.is_failing(ROOT) && !self.root().is_settled()
     }
 
     /// Whether a step whose needs have ended waits for its slot's person and for nothing else.

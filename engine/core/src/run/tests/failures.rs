@@ -509,3 +509,147 @@ fn a_flow_may_make_its_failure_good() {
         "#]],
     );
 }
+
+#[test]
+fn a_flow_that_waited_too_long_for_an_account_still_says_so() {
+    let flow = r"
+flow: late
+trigger: {on_demand: {}}
+connections: {mine: {app: crm, dynamic: {}}, team: {app: crm, connection: team}}
+steps:
+  one: {uses: crm.add, connection: mine}
+on_error: {steps: {report: {uses: crm.add, connection: team, with: {why: '{{ error.code }}'}}}}
+";
+    check(
+        flow,
+        &json!({}),
+        "
+        ask mine
+        after 700000
+        bind team shared
+        ok on_error/report
+        ",
+        expect![[r#"
+            > begin
+              resolve mine
+              = running
+            > ask mine
+              wait 604800 s
+              = paused (a person is needed)
+            > after 700000
+              slot_expired mine
+              fail one#0 sign_in_needed for good: nobody signed in to crm for `mine` before the deadline
+              handler_began
+              resolve team
+              = running
+            > bind team shared
+              start on_error/report#1 {"why":"sign_in_expired"}
+              = running
+            > ok on_error/report
+              frame_ended on_error
+              end failed null one: nobody signed in to crm for `mine` before the deadline
+              = failed
+        "#]],
+    );
+    // The run's own time can pass before the account was looked up.
+    check(
+        flow,
+        &json!({}),
+        "
+        after 100000
+        bind team shared
+        ok on_error/report
+        ",
+        expect![[r#"
+            > begin
+              resolve mine
+              = running
+            > after 100000
+              skip one (RunEnding)
+              handler_began
+              resolve team
+              = running
+            > bind team shared
+              start on_error/report#1 {"why":"run_timeout"}
+              = running
+            > ok on_error/report
+              frame_ended on_error
+              end failed null : the run took longer than its limit of 86400 s
+              = failed
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_that_fails_is_put_to_a_person_and_the_others_go_on() {
+    check(
+        &flow(
+            r"
+steps:
+  a: {uses: crm.add, connection: team, undo: {uses: crm.add, connection: team, with: {back: a}, retry: 2}}
+  b: {uses: crm.add, connection: team, needs: [a], undo: {uses: crm.add, connection: team, with: {back: b}}}
+  c: {uses: crm.add, connection: team, needs: [b]}
+",
+        ),
+        &json!({}),
+        r#"
+        bind team shared
+        ok a
+        ok b
+        fail c rejected
+        fail b/undo rejected
+        crash
+        after 700000
+        fail a/undo unavailable
+        after 2
+        ok a/undo
+        "#,
+        expect![[r#"
+            > begin
+              resolve team
+              = running
+            > bind team shared
+              start a#1 {}
+              wait 86400 s
+              = running
+            > ok a
+              start b#1 {}
+              wait 86400 s
+              = running
+            > ok b
+              start c#1 {}
+              wait 86400 s
+              = running
+            > fail c rejected
+              fail c#1 rejected for good: it did not work
+              undo_began b
+              start b/undo#1 {"back":"b"}
+              = running
+            > fail b/undo rejected
+              fail b/undo#1 rejected for good: it did not work
+              ask Some(usr_00000000000000000000000001) about b/undo#1: it did not work
+              wait 604802 s
+              = paused (a person is needed)
+            > crash
+              wait 604802 s
+              = paused (a person is needed)
+            > after 700000
+              decided b/undo
+              frame_ended b/undo
+              undo_began a
+              start a/undo#1 {"back":"a"}
+              = running
+            > fail a/undo unavailable
+              fail a/undo#1 unavailable again in 0.638 s: it did not work
+              wait 0.638 s
+              = waiting
+            > after 2
+              start a/undo#2 {"back":"a"}
+              = running
+            > ok a/undo
+              frame_ended a/undo
+              end failed null c: it did not work
+              = failed
+        "#]],
+    );
+}
