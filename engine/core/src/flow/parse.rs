@@ -47,7 +47,7 @@ pub fn parse(text: &str, apps: &Apps) -> Parsed {
         faults.error("no_steps", span, "a flow needs at least one step");
     }
     let layout = Layout::of(&draft.flow, Some(&root));
-    let checked = check::check(&draft.flow, apps, &layout, Places(Some(&root)));
+    let checked = check::check(&draft.flow, apps, &layout, Places::of(Some(&root)));
     faults.extend(checked.faults.finish());
     let good = !faults.has_errors();
     if good {

@@ -234,7 +234,7 @@ impl Plan {
     /// looked at again: each input is checked against them when its step runs.
     pub fn compile(flow: &Flow, apps: &Apps) -> Result<Self, Vec<Diagnostic>> {
         let layout = Layout::of(flow, None);
-        let checked = check::check(flow, apps, &layout, Places(None));
+        let checked = check::check(flow, apps, &layout, Places::of(None));
         if checked.faults.has_errors() {
             return Err(checked.faults.finish());
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Condition, Scope, Template};
 use crate::flow::check::layout::Site;
 use crate::flow::check::{Check, Kind};
@@ -40,6 +40,40 @@ impl Check<'_> {
             }
             self.faults.extend(found);
         }
+        self.warn_of_what_follows_a_failure();
+    }
+
+    /// Steps that need one that always fails.
+    fn warn_of_what_follows_a_failure(&mut self) {
+        let layout = self.layout;
+        let fails = |number: &usize| {
+            let site = &layout.sites[*number];
+            let uses = site
+                .step
+                .uses
+                .as_ref()
+                .is_some_and(|uses| uses.as_str() == "core.fail");
+            uses && site.step.condition.is_none() && site.step.on_error.is_none()
+        };
+        for (number, site) in layout.sites.iter().enumerate() {
+            let step = &self.steps[number];
+            let failing = step.needs.iter().find(|need| fails(need));
+            if let Some(failing) = failing.filter(|_| !step.asks_of_failure) {
+                let (id, failing) = (&site.id, &layout.sites[*failing]);
+                self.faults.push(
+                    Diagnostic::warning(
+                        "unreachable",
+                        site.key,
+                        format!(
+                            "`{id}` never runs: it needs `{}`, which always fails",
+                            failing.id
+                        ),
+                    )
+                    .with_also(failing.key, format!("`{}` is here", failing.id))
+                    .with_help("give the failing step an `if`, or this one `if: failure()`"),
+                );
+            }
+        }
     }
 
     /// A choice whose values are known: by being written out, or because what gives them says which there are.
@@ -68,7 +102,7 @@ impl Check<'_> {
                 .copied()
                 .filter(|value| !written.clone().any(|name| name == *value))
                 .collect();
-            let help = did_you_mean(name, left.iter().copied()).unwrap_or_else(|| only.clone());
+            let help = self.suggest(name, left).unwrap_or_else(|| only.clone());
             self.faults.push(
                 Diagnostic::warning(
                     "unreachable",

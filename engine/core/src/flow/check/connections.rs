@@ -24,8 +24,12 @@ impl Check<'_> {
             let span = site.at("connection");
             let Some((number, _, slot)) = self.flow.connections.get_full(name.as_str()) else {
                 if !self.slot_names.contains(&name.as_str()) {
-                    let help = did_you_mean(name.as_str(), self.slot_names.iter().copied())
-                        .or_else(|| Some(format!("declare it: `connections: {{{name}: {{app: {app}, dynamic: {{}}}}}}`")));
+                    let names = Arc::clone(&self.slot_names);
+                    let help = self.suggest(name.as_str(), names.iter().copied()).or_else(|| {
+                        Some(format!(
+                            "declare it: `connections: {{{name}: {{app: {app}, dynamic: {{}}}}}}`"
+                        ))
+                    });
                     self.faults.push(
                         Diagnostic::error(
                             "unknown_connection",

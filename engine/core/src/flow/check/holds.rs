@@ -1,8 +1,10 @@
 //! What steps that only wait are given, as far as it is written out: how long, who, which flow.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{TextKind, text_kind};
 use crate::flow::check::Check;
 use crate::flow::check::layout::Site;
@@ -142,7 +144,8 @@ impl Check<'_> {
             }
             let Some(slot) = self.flow.connections.get_index_of(ours) else {
                 if !self.slot_names.contains(&ours) {
-                    let help = did_you_mean(ours, self.slot_names.iter().copied());
+                    let names = Arc::clone(&self.slot_names);
+                    let help = self.suggest(ours, names.iter().copied());
                     self.faults.push(
                         Diagnostic::error(
                             "unknown_connection",

@@ -314,12 +314,11 @@ impl<'c> Layout<'c> {
     }
 
     /// The ids of all steps that are seen from a block.
-    pub fn seen(&self, scope: usize) -> Vec<&'c str> {
+    pub fn seen(&self, scope: usize) -> impl Iterator<Item = &'c str> {
         let mut known = HashSet::new();
         self.around(scope)
             .flat_map(|scope| self.scopes[scope].written.iter().copied())
-            .filter(|id| known.insert(*id))
-            .collect()
+            .filter(move |id| known.insert(*id))
     }
 
     /// Whether a step of this id was written where it is seen from a block, perhaps so that it could not be read.

@@ -24,11 +24,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::app::{Apps, Effect, Manifest, Module};
-use crate::diagnostic::{Diagnostic, Faults, Span};
+use crate::diagnostic::{Diagnostic, Faults, Span, did_you_mean};
 use crate::expr::{Condition, ExprFault, Template};
 use crate::flow::{Flow, OnItemError};
 use crate::ids::SlotName;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 use layout::Layout;
 
 pub use triggers::{TriggerKind, dynamic_slots_need_on_demand};
@@ -36,13 +36,47 @@ pub use triggers::{TriggerKind, dynamic_slots_need_on_demand};
 /// The most steps of one flow, those inside others included.
 pub(super) const MAX_STEPS: usize = 10_000;
 
+/// How many names are looked at, for all suggestions of one file.
+const MOST_COMPARED: usize = 300_000;
+
 /// Where things stand in the file, if there is one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Places<'n>(pub Option<&'n Node>);
+#[derive(Debug)]
+pub(super) struct Places<'n> {
+    pub root: Option<&'n Node>,
+    /// The entries of the maps in which there may be very many, by key.
+    entries: HashMap<(&'static str, &'n str), &'n Entry>,
+}
 
 impl<'n> Places<'n> {
+    pub fn of(root: Option<&'n Node>) -> Self {
+        let mut entries = HashMap::new();
+        for map in ["inputs", "connections"] {
+            let written = root.and_then(|root| root.get(map)?.as_map());
+            for entry in written.unwrap_or_default() {
+                entries.insert((map, entry.key.as_str()), entry);
+            }
+        }
+        Self { root, entries }
+    }
+
+    /// The entry at the beginning of a path, if it is one of very many.
+    fn entry(&self, path: &[&str]) -> Option<&'n Entry> {
+        let [map @ ("inputs" | "connections"), name, ..] = path else {
+            return None;
+        };
+        let map = if *map == "inputs" {
+            "inputs"
+        } else {
+            "connections"
+        };
+        self.entries.get(&(map, *name)).copied()
+    }
+
     pub fn node(&self, path: &[&str]) -> Option<&'n Node> {
-        let mut node = self.0?;
+        let (mut node, path) = match self.entry(path) {
+            Some(entry) => (&entry.value, path.get(2..).unwrap_or_default()),
+            None => (self.root?, path),
+        };
         for part in path {
             node = node.get(part)?;
         }
@@ -56,6 +90,11 @@ impl<'n> Places<'n> {
 
     /// The place of the last key of a path.
     pub fn key(&self, path: &[&str]) -> Span {
+        if path.len() == 2
+            && let Some(entry) = self.entry(path)
+        {
+            return entry.key_span;
+        }
         let Some((last, above)) = path.split_last() else {
             return Span::default();
         };
@@ -144,7 +183,7 @@ pub(super) struct Check<'c> {
     pub places: Places<'c>,
     pub layout: &'c Layout<'c>,
     pub faults: Faults,
-    pub slot_names: Vec<&'c str>,
+    pub slot_names: Arc<[&'c str]>,
     pub steps: Vec<CheckedStep>,
     /// Names that expressions use: `inputs.amount` as `amount`; `*` for all.
     pub used_inputs: HashSet<String>,
@@ -154,8 +193,8 @@ pub(super) struct Check<'c> {
     pub own_needs: HashSet<(usize, usize)>,
     /// Needs that steps have because of steps inside them.
     pub lifted: Vec<scopes::Lifted>,
-    /// How many names of steps were not found.
-    pub unknown_steps: usize,
+    /// How many names were looked at for one that was probably meant.
+    pub compared: usize,
     /// How many steps back a schema is being followed.
     pub following: usize,
     /// Schemas of the outputs of steps, as they are asked for.
@@ -170,7 +209,7 @@ pub(super) fn check<'c>(
     layout: &'c Layout<'c>,
     places: Places<'c>,
 ) -> Checked {
-    let slot_names = match places.0 {
+    let slot_names = match places.root {
         Some(_) => {
             let entries = places.node(&["connections"]).and_then(Node::as_map);
             let keys = entries.unwrap_or_default().iter();
@@ -190,7 +229,7 @@ pub(super) fn check<'c>(
         used_steps: HashSet::new(),
         own_needs: HashSet::new(),
         lifted: Vec::new(),
-        unknown_steps: 0,
+        compared: 0,
         following: 0,
         schemas: HashMap::new(),
     };
@@ -227,7 +266,7 @@ impl Check<'_> {
         self.check_slots();
         self.settle_needs();
         self.check_order();
-        if self.places.0.is_some() {
+        if self.places.root.is_some() {
             self.check_inputs();
             self.check_module_inputs();
             self.check_branches();
@@ -242,9 +281,23 @@ impl Check<'_> {
         }
     }
 
+    /// What was probably meant by a name. Looking for it costs as much as there are names: who misses very many is not helped with all.
+    pub(super) fn suggest<'a>(
+        &mut self,
+        name: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        if self.compared > MOST_COMPARED {
+            return None;
+        }
+        let names: Vec<&str> = names.into_iter().collect();
+        self.compared += names.len();
+        did_you_mean(name, names)
+    }
+
     /// Whether a file is being written: then more is told than what a version must hold.
     pub(super) fn writing(&self) -> bool {
-        self.places.0.is_some()
+        self.places.root.is_some()
     }
 
     /// What could be compiled, and whether that is all.

@@ -20,9 +20,6 @@ const ROOTS: [&str; 8] = [
     "callbacks",
 ];
 
-/// Looking for a name that is close costs as much as there are names: who misses so many has other help.
-const MOST_SUGGESTIONS: usize = 100;
-
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spot {
@@ -92,14 +89,14 @@ impl<'c> Check<'c> {
                     );
                 }
                 ["steps"] => {
-                    let names = self.layout.seen(spot.scope);
+                    let help = self.suggest("", self.layout.seen(spot.scope));
                     self.faults.push(
                         Diagnostic::error(
                             "bad_expression",
                             span,
                             "`steps` alone is nothing; name the step: `steps.<id>`",
                         )
-                        .with_help_if(did_you_mean("", names.iter().copied())),
+                        .with_help_if(help),
                     );
                 }
                 ["steps", id, rest @ ..] => self.step_output(id, rest, reference, span, spot),
@@ -167,9 +164,10 @@ impl<'c> Check<'c> {
         self.used_inputs.insert(name.to_owned());
         let flow = self.flow;
         let Some(input) = flow.inputs.get(name) else {
-            if !self.written_inputs().any(|written| written == name) {
+            if self.places.node(&["inputs", name]).is_none() {
                 let names = flow.inputs.keys().map(String::as_str);
-                let help = did_you_mean(name, names)
+                let help = self
+                    .suggest(name, names)
                     .or_else(|| Some("declare it under `inputs`".to_owned()));
                 self.faults.push(
                     Diagnostic::error("unknown_input", span, format!("there is no input `{name}`"))
@@ -182,14 +180,6 @@ impl<'c> Check<'c> {
             let (what, base) = (format!("the input `{name}`"), format!("inputs.{name}"));
             self.field(&what, &base, &input.schema, rest, span);
         }
-    }
-
-    fn written_inputs(&self) -> impl Iterator<Item = &'c str> + use<'c> {
-        let node = self.places.node(&["inputs"]);
-        node.and_then(Node::as_map)
-            .unwrap_or_default()
-            .iter()
-            .map(|entry| entry.key.as_str())
     }
 
     fn step_output(
@@ -225,11 +215,6 @@ impl<'c> Check<'c> {
             return;
         }
         let message = format!("there is no step `{id}`");
-        self.unknown_steps += 1;
-        if self.unknown_steps > MOST_SUGGESTIONS {
-            self.faults.error("unknown_step", span, message);
-            return;
-        }
         let inside = layout.sites.iter().find(|site| site.id == id);
         let owner = inside.and_then(|site| {
             let scope = &layout.scopes[site.scope];
@@ -245,7 +230,7 @@ impl<'c> Check<'c> {
                 owner.id, owner.id
             )),
             Some((owner, _)) => Some(format!("it stands inside `{}`", owner.id)),
-            None => did_you_mean(id, layout.seen(scope).iter().copied()),
+            None => self.suggest(id, layout.seen(scope)),
         };
         self.faults
             .push(Diagnostic::error("unknown_step", span, message).with_help_if(help));

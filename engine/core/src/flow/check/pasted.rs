@@ -53,7 +53,7 @@ const KEYS: &[&str] = &[
 
 impl Check<'_> {
     pub(super) fn check_pasted(&mut self) {
-        let Some(root) = self.places.0 else { return };
+        let Some(root) = self.places.root else { return };
         let mut found = Vec::new();
         walk(root, None, false, &mut found);
         for node in found {

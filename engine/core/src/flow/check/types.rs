@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::{Condition, Reference, Scope, Template, TextKind, text_kind};
 use crate::flow::check::{Check, part};
 use crate::flow::plan::{HoldKind, Role};
@@ -371,10 +371,9 @@ impl Check<'_> {
                 } else {
                     format!("`{at}` has no `{name}`")
                 };
-                self.faults.push(
-                    Diagnostic::error("unknown_output", span, message)
-                        .with_help_if(did_you_mean(name, names.iter().copied())),
-                );
+                let help = self.suggest(name, names);
+                self.faults
+                    .push(Diagnostic::error("unknown_output", span, message).with_help_if(help));
             }
             return;
         }

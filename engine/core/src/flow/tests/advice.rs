@@ -176,6 +176,9 @@ steps:
   free: {switch: inputs.free, cases: {x: {steps: {f: {uses: core.log, with: {message: x}}}}}}
   none: {for_each: "[]", uses: core.log, with: {message: x}}
   stuck: {until: "false", max_rounds: 3, steps: {s: {uses: core.log, with: {message: x}}}}
+  fail: {uses: core.fail, with: {message: x}}
+  after: {uses: core.log, needs: [fail], with: {message: x}}
+  tidy: {uses: core.log, needs: [fail], if: failure(), with: {message: x}}
   dead: {while: "1 > 2", max_rounds: 3, steps: {w: {uses: core.log, with: {message: x}}}}
 "##,
         expect![[r#"
@@ -227,8 +230,15 @@ steps:
               19 |   stuck: {until: "false", max_rounds: 3, steps: {s: {uses: core.log, with: {message: x}}}}
                  |                  ^^^^^^^
 
-            f.yaml:20:17: warning[constant_condition]: `while` is never true: what is inside `dead` never runs
-              20 |   dead: {while: "1 > 2", max_rounds: 3, steps: {w: {uses: core.log, with: {message: x}}}}
+            f.yaml:21:3: warning[unreachable]: `after` never runs: it needs `fail`, which always fails
+              20 |   fail: {uses: core.fail, with: {message: x}}
+                 |   ---- `fail` is here
+              21 |   after: {uses: core.log, needs: [fail], with: {message: x}}
+                 |   ^^^^^
+                 = help: give the failing step an `if`, or this one `if: failure()`
+
+            f.yaml:23:17: warning[constant_condition]: `while` is never true: what is inside `dead` never runs
+              23 |   dead: {while: "1 > 2", max_rounds: 3, steps: {w: {uses: core.log, with: {message: x}}}}
                  |                 ^^^^^^^
         "#]],
     );
