@@ -2,6 +2,7 @@
 //! the text, so time grows with the length of the text times the size of the pattern and never faster, and each state that is looked at
 //! is paid for. `\d`, `\w`, `\s` and `\b` mean ASCII, so that their meaning does not move with the Unicode tables.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use regex_automata::nfa::thompson::{Config, NFA, State};
@@ -29,6 +30,8 @@ pub(super) struct Pattern {
     nfa: NFA,
     /// Two for each group: where it begins and ends.
     slots: usize,
+    /// The room of the last search, for the next one.
+    room: RefCell<Option<Box<Search>>>,
 }
 
 /// Where a pattern was found: the bytes of each group, the whole match first.
@@ -89,6 +92,7 @@ impl Pattern {
             source: source.into(),
             nfa,
             slots: groups * 2,
+            room: RefCell::new(None),
         })
     }
 
@@ -162,6 +166,7 @@ fn in_ascii(source: &str) -> String {
 }
 
 /// States in the order of their priority, each once, with the slots of the way that led there first.
+#[derive(Debug)]
 struct Threads {
     order: Vec<StateID>,
     place: Vec<u32>,
@@ -189,15 +194,16 @@ impl Threads {
 }
 
 /// What is still to do while states that read nothing are followed.
+#[derive(Debug)]
 enum Follow {
     State(StateID),
     /// A slot gets back what it had.
     Restore(usize, u32),
 }
 
-/// One search after another in one text.
-pub(super) struct Search<'p> {
-    pattern: &'p Pattern,
+/// The room for one search after another. Nothing is left in it that the next one reads.
+#[derive(Debug)]
+struct Search {
     now: Threads,
     next: Threads,
     stack: Vec<Follow>,
@@ -205,13 +211,12 @@ pub(super) struct Search<'p> {
     steps: usize,
 }
 
-impl<'p> Search<'p> {
-    /// Makes room for a search; the room is paid for.
-    pub fn new(machine: &mut Machine<'_>, pattern: &'p Pattern) -> Out<Self> {
+impl Search {
+    /// Makes room for the searches of a pattern; it is paid for.
+    fn new(machine: &mut Machine<'_>, pattern: &Pattern) -> Out<Self> {
         let states = pattern.nfa.states().len();
         machine.make(states * (pattern.slots + 3) * 8)?;
         Ok(Self {
-            pattern,
             now: Threads::new(states, pattern.slots),
             next: Threads::new(states, pattern.slots),
             stack: Vec::new(),
@@ -221,9 +226,10 @@ impl<'p> Search<'p> {
     }
 
     /// The first match that begins at a byte or later; of those that begin at one place, the one that is preferred by its alternatives.
-    pub fn find(
+    fn find(
         &mut self,
         machine: &mut Machine<'_>,
+        pattern: &Pattern,
         text: &str,
         from: usize,
     ) -> Out<Option<Found>> {
@@ -234,23 +240,23 @@ impl<'p> Search<'p> {
         let mut best: Option<Vec<u32>> = None;
         self.now.order.clear();
         self.next.order.clear();
-        let anchored = self.pattern.nfa.is_always_start_anchored();
+        let anchored = pattern.nfa.is_always_start_anchored();
         for at in from..=bytes.len() {
             if self.now.order.is_empty() && (best.is_some() || anchored && at > 0) {
                 break;
             }
             if best.is_none() && text.is_char_boundary(at) {
                 self.current.fill(NOWHERE);
-                let start = self.pattern.nfa.start_anchored();
+                let start = pattern.nfa.start_anchored();
                 Self::follow(
-                    &self.pattern.nfa,
+                    &pattern.nfa,
                     &mut self.now,
                     (&mut self.stack, &mut self.current),
                     (start, bytes, at),
                     &mut self.steps,
                 );
             }
-            self.step(bytes, at, &mut best);
+            self.step(pattern, bytes, at, &mut best);
             // One state looked at costs about an eighth of what a part of an expression costs.
             machine.burn(self.steps / 8 + 1)?;
             self.steps = 0;
@@ -261,13 +267,13 @@ impl<'p> Search<'p> {
     }
 
     /// Reads one byte in every state.
-    fn step(&mut self, bytes: &[u8], at: usize, best: &mut Option<Vec<u32>>) {
-        let width = self.pattern.slots;
+    fn step(&mut self, pattern: &Pattern, bytes: &[u8], at: usize, best: &mut Option<Vec<u32>>) {
+        let width = pattern.slots;
         for place in 0..self.now.order.len() {
             let id = self.now.order[place];
             let slots = id.as_usize() * width;
             self.steps += 1 + width / 4;
-            let goes_to = match self.pattern.nfa.state(id) {
+            let goes_to = match pattern.nfa.state(id) {
                 State::ByteRange { trans } => trans.matches(bytes, at).then_some(trans.next),
                 State::Sparse(sparse) => {
                     self.steps += sparse.transitions.len() / 4;
@@ -289,7 +295,7 @@ impl<'p> Search<'p> {
                 self.current
                     .copy_from_slice(&self.now.slots[slots..slots + width]);
                 Self::follow(
-                    &self.pattern.nfa,
+                    &pattern.nfa,
                     &mut self.next,
                     (&mut self.stack, &mut self.current),
                     (state, bytes, at + 1),
@@ -387,11 +393,14 @@ impl Machine<'_> {
         most: usize,
         mut each: impl FnMut(&mut Self, &Found) -> Out<()>,
     ) -> Out<()> {
-        let mut search = Search::new(self, pattern)?;
+        let mut search = match pattern.room.take() {
+            Some(search) => search,
+            None => Box::new(Search::new(self, pattern)?),
+        };
         let (mut from, mut last_end) = (0, None);
         let mut count = 0;
         while count < most && from <= text.len() {
-            let Some(found) = search.find(self, text, from)? else {
+            let Some(found) = search.find(self, pattern, text, from)? else {
                 break;
             };
             let whole = found.whole();
@@ -408,6 +417,7 @@ impl Machine<'_> {
                 whole.end
             };
         }
+        *pattern.room.borrow_mut() = Some(search);
         Ok(())
     }
 }

@@ -178,4 +178,11 @@ fn a_search_pays_for_each_state_it_looks_at() {
     );
     // A pattern of many states that are all alive costs more than one of few.
     assert!(spent("(x?){50}x{50}y", 1000) > spent("x+y", 1000) * 5);
+    // The room of a search is made once for all texts of a list.
+    let scope = scope_of(json!(vec!["Ä1"; 10_000]));
+    let text = "{{ inputs | map('regex_search', '\\\\p{L}+') | join | length }}";
+    let length = Template::compile(&Value::from(text))
+        .unwrap()
+        .evaluate(&scope);
+    assert_eq!(length.map_err(|error| show(&error)), Ok(json!(10_000)));
 }
