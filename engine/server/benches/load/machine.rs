@@ -71,6 +71,14 @@ pub fn memory(pid: u32) -> Option<(f64, f64)> {
     Some((field("Rss:")?, field("Pss:")?))
 }
 
+/// The most memory that a process has had resident, in MiB.
+pub fn peak(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}
+
 /// How many processes wanted to run in the last minute.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

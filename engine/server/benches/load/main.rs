@@ -3,7 +3,9 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+mod flows;
 mod generator;
+mod long;
 mod machine;
 mod measure;
 mod product;
@@ -22,6 +24,10 @@ about 90 bytes of inputs and `Prefer: wait=10`, waits for the answer, checks tha
 
   P  five pure steps, a -> (b, c) -> d -> e, two expressions each: one commit a run
   J  five idempotent steps in a row, each committed before the next begins: six commits a run
+  CP, CJ  forty steps in a row, pure or idempotent
+  FP, FJ  one step and thirty-nine side by side after it, pure or idempotent
+
+Then one run whose loop has 100,000 items of a pure step each, in batches: its time, and the server's largest memory.
 
 Stores: SQLite (WAL, synchronous=FULL) and a PostgreSQL server of the benchmark's own (fsync, synchronous_commit on).
 Then, of the product's own binary: the time from its start on an existing data directory to the first answer, and its
@@ -29,10 +35,11 @@ memory when idle.
 
   --quick           one short round instead of three
   --store NAME      only `sqlite` or `postgresql`
-  --load NAME       only `P` or `J`
+  --load NAME       only that one
   --clients N       only with that many, instead of 1 and 64
   --seconds S       measured time of a round (2)
   --rounds N        rounds, of which the median counts (3)
+  --no-long         leave the long loop out
   --no-binary       leave the product's own binary out (it is built first if need be)
 
 Processor time is that of the server, of PostgreSQL and of the generator, each for itself, user and system, in

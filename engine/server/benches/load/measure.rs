@@ -12,7 +12,9 @@ use actas_test_support::postgres;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::flows;
 use crate::generator::{self, Findings};
+use crate::long;
 use crate::machine::{cpu, fdatasync, load, median, memory, now, sleep};
 use crate::product::{self, Place, Written};
 
@@ -20,12 +22,13 @@ use crate::product::{self, Place, Written};
 #[derive(Debug)]
 pub struct Options {
     stores: Vec<&'static str>,
-    loads: Vec<&'static str>,
+    loads: Vec<(&'static str, usize)>,
     clients: Vec<usize>,
     seconds: f64,
     warm_up: f64,
     rounds: usize,
     binary: bool,
+    long: bool,
 }
 
 impl Options {
@@ -36,18 +39,23 @@ impl Options {
     pub fn of(given: &[&str]) -> Result<Self, String> {
         let mut options = Self {
             stores: vec!["sqlite", "postgresql"],
-            loads: vec!["P", "J"],
+            loads: flows::LOADS.to_vec(),
             clients: vec![1, 64],
             seconds: 2.0,
             warm_up: 0.5,
             rounds: 3,
             binary: true,
+            long: true,
         };
         let mut given = given.iter().copied().filter(|word| *word != "--bench");
         while let Some(name) = given.next() {
             match name {
                 "--quick" => {
                     (options.seconds, options.warm_up, options.rounds) = (0.7, 0.3, 1);
+                    continue;
+                }
+                "--no-long" => {
+                    options.long = false;
                     continue;
                 }
                 "--no-binary" => {
@@ -60,7 +68,7 @@ impl Options {
             let bad = || format!("{name} {value}: see --help");
             match name {
                 "--store" => options.stores.retain(|store| *store == value),
-                "--load" => options.loads.retain(|load| *load == value),
+                "--load" => options.loads.retain(|(load, _)| *load == value),
                 "--clients" => options.clients = vec![value.parse().map_err(|_| bad())?],
                 "--seconds" => options.seconds = value.parse().map_err(|_| bad())?,
                 "--rounds" => options.rounds = value.parse().map_err(|_| bad())?,
@@ -113,7 +121,7 @@ pub fn measure(options: &Options) -> io::Result<()> {
         if *store == "postgresql" && postgres.is_none() {
             continue;
         }
-        let mut lines: Vec<(&str, usize, Vec<Round>)> = options
+        let mut lines: Vec<((&str, usize), usize, Vec<Round>)> = options
             .clients
             .iter()
             .flat_map(|clients| options.loads.iter().map(|load| (*load, *clients)))
@@ -125,12 +133,24 @@ pub fn measure(options: &Options) -> io::Result<()> {
             let database = postgres.as_ref().filter(|_| *store == "postgresql");
             let mut server = Product::start(folder.path(), database)?;
             for (load, clients, rounds) in &mut lines {
-                rounds.push(server.round(options, load, *clients, folder.path())?);
+                rounds.push(server.round(options, *load, *clients, folder.path())?);
             }
             server.stop();
         }
         for (load, clients, rounds) in &lines {
-            print_line(load, store, *clients, rounds);
+            print_line(load.0, store, *clients, rounds);
+        }
+    }
+    if options.long {
+        println!();
+        for store in &options.stores {
+            if *store != "postgresql" || postgres.is_some() {
+                let folder = tempfile::tempdir()?;
+                let database = postgres.as_ref().filter(|_| *store == "postgresql");
+                let server = Product::start(folder.path(), database)?;
+                long::measure(store, &server.place, server.process.child.id())?;
+                server.stop();
+            }
         }
     }
     if options.binary {
@@ -254,7 +274,7 @@ impl Product {
     fn round(
         &mut self,
         options: &Options,
-        load: &str,
+        (load, steps): (&str, usize),
         clients: usize,
         folder: &Path,
     ) -> io::Result<Round> {
@@ -263,7 +283,8 @@ impl Product {
         let orders = generator::Orders {
             address: self.place.address.clone(),
             token: self.place.token.clone(),
-            flow: format!("bench-{}", load.to_lowercase()),
+            flow: flows::name(load),
+            steps,
             clients,
             warm_up: millis(options.warm_up).map_err(io::Error::other)?,
             measured: millis(options.seconds).map_err(io::Error::other)?,

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::flows;
+
 /// What the server is told, on its command line as JSON.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Orders {
@@ -53,63 +55,6 @@ version: 1
 modules:
   set: {title: Set, effect: pure, native: bench/set/1, input: {type: object}}
   touch: {title: Touch, effect: idempotent, native: bench/set/1, input: {type: object}}
-";
-
-/// The loads, by the names of their flows.
-pub const FLOWS: [(&str, &str); 2] = [("bench-p", PURE), ("bench-j", JOURNALED)];
-
-/// *P*: five pure steps, a → (b, c) → d → e, two expressions each.
-const PURE: &str = "
-flow: bench-p
-trigger: {on_demand: {}}
-inputs:
-  customer: {type: string, minLength: 1}
-  amount: {type: integer, minimum: 1}
-  note: {type: string, maxLength: 200}
-steps:
-  a:
-    uses: bench.set
-    with: {customer: '{{ inputs.customer | upper }}', amount: '{{ inputs.amount * 2 }}'}
-  b:
-    uses: bench.set
-    with: {customer: '{{ steps.a.customer }}', amount: '{{ steps.a.amount + 1 }}'}
-  c:
-    uses: bench.set
-    with: {note: '{{ inputs.note }}!', amount: '{{ steps.a.amount - 1 }}'}
-  d:
-    uses: bench.set
-    with: {customer: '{{ steps.b.customer }}', amount: '{{ steps.b.amount + steps.c.amount }}'}
-  e:
-    uses: bench.set
-    with: {customer: '{{ steps.d.customer }}/5', amount: '{{ steps.d.amount + 1 }}'}
-outputs: {customer: '{{ steps.e.customer }}', amount: '{{ steps.e.amount }}'}
-";
-
-/// *J*: five idempotent effects in a row, each committed before the next begins.
-const JOURNALED: &str = "
-flow: bench-j
-trigger: {on_demand: {}}
-inputs:
-  customer: {type: string, minLength: 1}
-  amount: {type: integer, minimum: 1}
-  note: {type: string, maxLength: 200}
-steps:
-  a:
-    uses: bench.touch
-    with: {customer: '{{ inputs.customer | upper }}', amount: '{{ inputs.amount * 2 }}'}
-  b:
-    uses: bench.touch
-    with: {customer: '{{ steps.a.customer }}', amount: '{{ steps.a.amount + 1 }}'}
-  c:
-    uses: bench.touch
-    with: {customer: '{{ steps.b.customer }}', amount: '{{ steps.b.amount + 1 }}'}
-  d:
-    uses: bench.touch
-    with: {customer: '{{ steps.c.customer }}', amount: '{{ steps.c.amount + 1 }}'}
-  e:
-    uses: bench.touch
-    with: {customer: '{{ steps.d.customer }}/5', amount: '{{ steps.d.amount + 1 }}'}
-outputs: {customer: '{{ steps.e.customer }}', amount: '{{ steps.e.amount }}'}
 ";
 
 struct Set;
@@ -162,8 +107,8 @@ pub async fn serve(orders: Orders) -> io::Result<()> {
         address: server.address().to_string(),
         token: token(&server).await.map_err(io::Error::other)?,
     };
-    for (name, text) in FLOWS {
-        publish(&place, name, text).await?;
+    for (name, text) in flows::all() {
+        publish(&place, &name, &text).await?;
     }
     say(&json!(place))?;
     let (asked, mut questions) = tokio::sync::mpsc::channel(1);
