@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::answer;
 use crate::error::{ErrorKind, StepError};
@@ -106,36 +106,16 @@ impl Run {
 
     /// What the next batch of a loop is given.
     pub(super) fn next_batch(&self, at: Instance, batched: &Batched) -> StartBatch {
+        let (scope, inputs) = self.around(at);
         StartBatch {
             at,
             path: self.path(at),
             batch: batched.gave.len() as u64,
             offset: batched.offset() as u64,
             items: batched.next().to_vec(),
-            scope: Arc::new(self.scope_of_part(at)),
+            scope: Arc::new(scope),
+            inputs: Arc::new(inputs),
         }
-    }
-
-    /// What the steps in a part of a loop look at outside the loop: `{roots, steps}`.
-    fn scope_of_part(&self, at: Instance) -> Value {
-        let scope = self.scope(at);
-        let mut roots: Map<String, Value> = Map::new();
-        for (name, value) in &scope.roots {
-            // The first of two with one name is the nearer. Inputs and values of the workspace are the run's own.
-            if !matches!(*name, "inputs" | "vars") && !roots.contains_key(*name) {
-                roots.insert((*name).to_owned(), (**value).clone());
-            }
-        }
-        if let Some(item) = &scope.item {
-            roots.insert("item".to_owned(), item.value().cloned().unwrap_or_default());
-            roots.insert("index".to_owned(), item.number().clone());
-        }
-        let steps: Map<String, Value> = scope
-            .steps
-            .iter()
-            .map(|(id, output)| (id.to_string(), (**output).clone()))
-            .collect();
-        json!({"roots": roots, "steps": steps})
     }
 
     /// The number of the batch under way that this child does.

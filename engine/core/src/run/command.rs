@@ -85,6 +85,8 @@ pub struct StartBatch {
     pub items: Vec<Value>,
     /// What they may look at around the loop: `{"roots": {name: value}, "steps": {id: output}}`.
     pub scope: Arc<Value>,
+    /// Those of the run's inputs that they look at.
+    pub inputs: Arc<Value>,
 }
 
 /// A step of which nobody knows whether it happened.

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod approval;
+mod around;
 pub mod batched;
 pub mod callbacks;
 pub mod children;

@@ -12,7 +12,7 @@ use crate::run::parts::Part;
 use crate::run::state::Run;
 
 /// Names that expressions may look at around a loop. The rest is the run's own.
-const AROUND: [&str; 5] = ["run", "item", "index", "error", "callbacks"];
+const AROUND: [&str; 3] = ["run", "error", "callbacks"];
 
 impl Run {
     /// Makes the root of a run that does a part of a loop; of another run nothing.
@@ -24,10 +24,13 @@ impl Run {
         else {
             return Ok(());
         };
-        let step = self
-            .planned(&part.step)
-            .ok_or("the flow has no such loop")?;
-        if !matches!(self.plan.steps[step].work, Work::Each { .. }) {
+        let step = part.number;
+        let planned = self.plan.steps.get(step);
+        let planned = planned.ok_or("the flow has no such step")?;
+        if planned.path.as_str() != static_path(&part.step) {
+            return Err("the step has another name".to_owned());
+        }
+        if !matches!(planned.work, Work::Each { .. }) {
             return Err("the step is no `for_each`".to_owned());
         }
         let mut root = Frame::new(&self.plan, self.plan.steps[step].block, step..step + 1);
@@ -54,13 +57,6 @@ impl Run {
             .flatten()
             .map(|(id, output)| (Arc::from(id.as_str()), Arc::new(output.clone())))
             .collect();
-    }
-
-    /// The number of the step of the plan that an instance's path names, whether or not there is such an instance now.
-    pub(super) fn planned(&self, path: &StepPath) -> Option<usize> {
-        let path = static_path(path);
-        let steps = &self.plan.steps;
-        steps.iter().position(|step| step.path.as_str() == path)
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Parent {
 pub struct Part {
     /// The loop, as its parent names it.
     pub step: StepPath,
+    /// Its number in the plan: two cases may have steps of one path.
+    pub number: usize,
     /// The number of the first item here among all items of the loop.
     pub offset: u64,
     /// The items, a list.

@@ -51,7 +51,7 @@ impl Run {
         let callbacks = &self.plan.index.callbacks(&self.plan)[at.step];
         if !callbacks.is_empty() {
             let words = Arc::new(self.callback_words(at.frame, callbacks));
-            scope.roots.push(("callbacks", words));
+            scope.roots.insert(0, ("callbacks", words));
         }
         scope
     }
@@ -119,12 +119,20 @@ impl Run {
     }
 
     /// The words that stand for the addresses of callbacks, by the ids of their steps.
-    fn callback_words(&self, frame: u32, ids: &[Arc<str>]) -> Value {
+    pub(super) fn callback_words(&self, frame: u32, ids: &[Arc<str>]) -> Value {
         let mut words = Map::new();
         let Some(created) = &self.created else {
             return Value::Object(words);
         };
         let block = self.frames[frame].block;
+        // Of steps around the loop that this run does a part of, its parent knows the words.
+        let around = self.progress.roots.iter();
+        if let Some((_, Value::Object(around))) = around
+            .map(|(name, value)| (*name, &**value))
+            .find(|(name, _)| *name == "callbacks")
+        {
+            words.extend(around.iter().map(|(id, word)| (id.clone(), word.clone())));
+        }
         for id in ids {
             if let Some(step) = self.plan.find(block, id)
                 && let Some(at) = self.seen_from(frame, step)

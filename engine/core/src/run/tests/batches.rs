@@ -131,6 +131,9 @@ fn a_long_loop_is_done_in_batches_and_gives_its_items_in_order() {
             .all(|(number, item)| *item == json!({"twice": number * 2}))
     );
     assert_eq!(items.len(), 600);
+    // It was not told of the other items.
+    let created = child.created.as_deref().unwrap();
+    assert_eq!(*created.inputs, json!({}));
     // The keys of what a batch does are the same as if the loop were short.
     let path = "lines[512]/add".parse().unwrap();
     assert_eq!(

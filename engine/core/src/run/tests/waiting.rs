@@ -232,11 +232,13 @@ pub fn part(story: &Story, start: &StartBatch) -> Run {
         parent: story.run.as_parent(&start.path, true),
         part: Some(Box::new(Part {
             step: start.path.clone(),
+            number: start.at.step,
             offset: start.offset,
             items: Arc::new(Value::Array(start.items.clone())),
             scope: start.scope.clone(),
         })),
         bound: story.run.hand_all(),
+        inputs: start.inputs.clone(),
         at: story.now,
         ..parent.clone()
     })))
