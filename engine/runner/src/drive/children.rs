@@ -128,10 +128,12 @@ impl Drive {
             parent: self.run.as_parent(&start.path, true),
             part: Some(Box::new(Part {
                 step: start.path.clone(),
+                number: start.at.step,
                 offset: start.offset,
                 items: Arc::new(Value::Array(start.items)),
                 scope: start.scope,
             })),
+            inputs: start.inputs,
             bound: self.run.hand_all(),
             retry_of: before.map(|(child, _)| child),
             at,
