@@ -290,6 +290,16 @@ fn every_example_and_flow_has_a_row_and_every_row_a_file() {
 }
 
 #[test]
+fn the_flow_that_the_page_on_the_language_opens_with_validates() {
+    let page = std::fs::read_to_string(root().join("examples/LANGUAGE.md")).unwrap();
+    let (_, flow) = page.split_once("```yaml\n").unwrap();
+    let (flow, _) = flow.split_once("```").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("flow.yaml"), flow).unwrap();
+    let _ = crate::actas::run(home.path(), &["validate", "flow.yaml"]).expect(0);
+}
+
+#[test]
 fn all_examples_and_flows_validate_at_once() {
     let home = tempfile::tempdir().unwrap();
     let paths: Vec<String> = files()
