@@ -27,6 +27,7 @@ mod holds;
 mod imports;
 mod inbox;
 pub mod line;
+mod pace;
 mod slots;
 mod write;
 
@@ -124,6 +125,8 @@ pub struct Drive {
     pub has_line: bool,
     /// What it asks for, if the pending commit puts it into the line.
     pub in_line: Option<Turn>,
+    /// When steps may begin that wait here for their app's pace.
+    pub promises: HashMap<StepPath, Time>,
     /// Held by runs that were claimed, so that a mass wake-up does not stand before a single caller.
     pub permit: Option<OwnedSemaphorePermit>,
     /// Applied and not yet written.
@@ -188,6 +191,7 @@ impl Drive {
             birth: None,
             nudge,
             progress,
+            promises: HashMap::new(),
             has_line: false,
             in_line: None,
             permit: None,
@@ -322,7 +326,14 @@ impl Drive {
             // Somebody else may hold it by now: nothing begins before a renewal was answered.
             return Ok(Next::Wait(Some(system::now().after(LATE))));
         }
-        self.begin(effects).await?;
+        let paced = self.pace(effects).await?;
+        if paced.ready.is_empty() && !paced.moved {
+            let due = due.into_iter().chain(paced.next).min();
+            return Ok(Next::Wait(due));
+        }
+        if !paced.ready.is_empty() {
+            self.begin(paced.ready).await?;
+        }
         Ok(Next::Decide)
     }
 

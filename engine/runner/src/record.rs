@@ -118,6 +118,7 @@ pub fn audit_of(
         | Event::StepSucceeded { .. }
         | Event::StepFailed { .. }
         | Event::StepSkipped { .. }
+        | Event::StepPaced { .. }
         | Event::SlotBound { .. }
         | Event::SlotDeclined { .. }
         | Event::EachBegan { .. }

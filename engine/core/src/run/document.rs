@@ -383,10 +383,17 @@ fn step_document(
             set("started_at", json!(at));
         }
         StepState::Retrying {
+            due, attempts: 0, ..
+        } => {
+            set("attempts", json!(0));
+            set("due_at", json!(due));
+        }
+        StepState::Retrying {
             attempts,
             error,
             due,
             started_at,
+            promised: _,
         } => {
             set("attempts", json!(attempts));
             set("started_at", json!(started_at));

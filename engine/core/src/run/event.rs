@@ -79,6 +79,17 @@ pub enum Event {
         /// When.
         at: Time,
     },
+    /// The app of a step may not be called so often: its next attempt is promised for then, and waits without being counted.
+    StepPaced {
+        /// The step.
+        step: StepPath,
+        /// Attempts so far.
+        attempts: u32,
+        /// When the next one may begin.
+        until: Time,
+        /// When.
+        at: Time,
+    },
     /// A slot has its connection.
     SlotBound {
         /// The slot.
@@ -326,6 +337,7 @@ impl fmt::Display for Event {
             | Self::StepSucceeded { step, .. }
             | Self::StepFailed { step, .. }
             | Self::StepSkipped { step, .. }
+            | Self::StepPaced { step, .. }
             | Self::EachBegan { step, .. }
             | Self::RoundBegan { step, .. }
             | Self::CaseChosen { step, .. }
@@ -363,6 +375,7 @@ impl Event {
             Self::StepSucceeded { .. } => "step_succeeded",
             Self::StepFailed { .. } => "step_failed",
             Self::StepSkipped { .. } => "step_skipped",
+            Self::StepPaced { .. } => "step_paced",
             Self::SlotBound { .. } => "slot_bound",
             Self::SlotAsked { .. } => "slot_asked",
             Self::SlotDeclined { .. } => "slot_declined",
@@ -396,6 +409,7 @@ impl Event {
             | Self::StepSucceeded { at, .. }
             | Self::StepFailed { at, .. }
             | Self::StepSkipped { at, .. }
+            | Self::StepPaced { at, .. }
             | Self::SlotBound { at, .. }
             | Self::SlotAsked { at, .. }
             | Self::SlotDeclined { at, .. }

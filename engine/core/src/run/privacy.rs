@@ -256,6 +256,7 @@ impl<'r> Privacy<'r> {
             // These hold who, where and when.
             Event::StepStarted { .. }
             | Event::StepSkipped { .. }
+            | Event::StepPaced { .. }
             | Event::SlotBound { .. }
             | Event::SlotAsked { .. }
             | Event::SlotDeclined { .. }

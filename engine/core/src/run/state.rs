@@ -73,6 +73,8 @@ pub enum StepState {
         error: StepError,
         /// When the next one is due.
         due: Time,
+        /// Whether the app's pace allows it then, so that it need not be asked for again.
+        promised: bool,
         /// When the last one began.
         started_at: Time,
     },

@@ -3,6 +3,7 @@
 
 mod crash;
 mod lines;
+mod paces;
 mod place;
 mod runs;
 mod schedules;

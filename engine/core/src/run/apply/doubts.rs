@@ -150,6 +150,7 @@ impl Run {
                 attempts,
                 error,
                 due: at,
+                promised: false,
                 started_at,
             },
             Answer::GiveUp => self.failed(

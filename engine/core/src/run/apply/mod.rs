@@ -58,7 +58,8 @@ impl Run {
             Event::StepStarted { .. }
             | Event::StepSucceeded { .. }
             | Event::StepFailed { .. }
-            | Event::StepSkipped { .. } => self.take_step(event),
+            | Event::StepSkipped { .. }
+            | Event::StepPaced { .. } => self.take_step(event),
             Event::SlotBound { .. }
             | Event::SlotAsked { .. }
             | Event::SlotDeclined { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::StepError;
+use crate::error::{ErrorKind, StepError};
 use crate::flow::plan::OnErrorPlan;
 use crate::run::event::Event;
 use crate::run::frame::Instance;
@@ -101,6 +101,7 @@ impl Run {
                         attempts: *attempt,
                         error,
                         due: *due,
+                        promised: false,
                         started_at,
                     },
                     None if self.is_in_doubt(step, &error) => StepState::Undecided {
@@ -127,7 +128,7 @@ impl Run {
             }
             Event::StepSkipped { step, because, at } => {
                 let step = self.found(step)?;
-                if *self.state(step) != StepState::Pending {
+                if !self.has_not_begun(step) {
                     return Err(self.state(step).stands().to_owned());
                 }
                 match because {
@@ -145,9 +146,43 @@ impl Run {
                     },
                 );
             }
+            Event::StepPaced {
+                step,
+                attempts,
+                until,
+                at,
+            } => {
+                let step = self.found(step)?;
+                self.attempt_fits(step, attempts.saturating_add(1), false)?;
+                let (error, started_at) = match self.state(step) {
+                    StepState::Retrying {
+                        error, started_at, ..
+                    } => (error.clone(), *started_at),
+                    StepState::Pending => (too_often(), *at),
+                    other => return Err(other.stands().to_owned()),
+                };
+                self.set_step(
+                    step,
+                    StepState::Retrying {
+                        attempts: *attempts,
+                        error,
+                        due: *until,
+                        promised: true,
+                        started_at,
+                    },
+                );
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether no attempt of a step has begun yet.
+    pub(in crate::run) fn has_not_begun(&self, at: Instance) -> bool {
+        matches!(
+            self.state(at),
+            StepState::Pending | StepState::Retrying { attempts: 0, .. }
+        )
     }
 
     /// Where a step stands that has failed for good.
@@ -261,4 +296,13 @@ fn given_by(inside: &Inside) -> Result<Value, String> {
         },
         Inside::Each(_) | Inside::Batched(_) => Err(unfinished()),
     }
+}
+
+/// Why a step waits that has not failed.
+fn too_often() -> StepError {
+    StepError::new(
+        ErrorKind::RateLimited,
+        "the app is not called more often than its limits allow",
+    )
+    .with_code("paced")
 }

@@ -100,6 +100,10 @@ impl Decision<'_> {
             } = run.state(at)
                 && !goes_on(at)
             {
+                if *attempts == 0 {
+                    self.skip(at, SkipReason::RunEnding);
+                    continue;
+                }
                 let error = if run.closes(at.frame, now) && run.has_timed_out(now) {
                     timed_out(run)
                 } else {

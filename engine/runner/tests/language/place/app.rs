@@ -88,6 +88,22 @@ modules:
         )
     }
 
+    /// The manifest of the app `slow` at the same address: two calls at once, and two more in every five seconds.
+    pub fn limited(&self) -> String {
+        format!(
+            r#"
+app: slow
+title: Slow
+version: 1
+base_url: "http://{}"
+limits: {{rate: 2/5s}}
+modules:
+  touch: {{title: Touch, effect: idempotent, idempotency: {{header: Idempotency-Key}}, input: {{type: object}}, request: {{post: /touch, json: "{{{{ input }}}}"}}, output: "{{{{ response.body }}}}"}}
+"#,
+            self.address
+        )
+    }
+
     /// The next calls with this `word` are refused with this status, so often.
     pub fn refuse(&self, word: &str, status: u16, times: u32) {
         let mut kept = self.kept.lock().unwrap();

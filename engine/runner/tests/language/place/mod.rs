@@ -65,8 +65,9 @@ impl Place {
         let home = tempfile::tempdir().unwrap();
         let app = FakeApp::start().await;
         let toy: Arc<Manifest> = read_manifest(&app.manifest());
+        let slow = read_manifest(&app.limited());
         let core = read_manifest(include_str!("../../../../../modules/core/app.yaml"));
-        let apps = Apps::new([toy.clone(), core.clone()]);
+        let apps = Apps::new([toy.clone(), slow.clone(), core.clone()]);
         let store = Store::open(&StoreConfig {
             url: url.clone(),
             data: home.path().join("data"),
@@ -130,7 +131,7 @@ impl Place {
             });
             people.insert(login, user);
         }
-        for manifest in [&toy, &core] {
+        for manifest in [&toy, &slow, &core] {
             ops.push(Op::KeepManifest {
                 workspace: workspace.clone(),
                 manifest: ManifestRow {
@@ -178,7 +179,7 @@ impl Place {
             created_by: ana.clone(),
             created_at: now,
         };
-        let digests: BTreeMap<String, String> = ["toy", "core"]
+        let digests: BTreeMap<String, String> = ["toy", "slow", "core"]
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.apps.get(name)?.digest.clone())))
             .collect();
