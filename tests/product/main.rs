@@ -18,4 +18,5 @@ mod needles;
 mod rules;
 mod story;
 mod triggers;
+mod versions;
 mod world;

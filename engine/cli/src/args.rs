@@ -165,7 +165,7 @@ pub enum Command {
     /// Runs: list, show, watch, cancel, retry, replay, approve, decide, callback.
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Flows: list, show, versions, export, stop, start, allow, deny.
+    /// Flows: list, show, new, save, versions, diff, rollback, export, stop, start, allow, deny.
     #[command(subcommand)]
     Flows(FlowsCommand),
     /// Connections: list, show, add, connect, reconnect, disconnect, delete.
@@ -319,6 +319,38 @@ pub enum FlowsCommand {
     Versions {
         /// Its name.
         flow: String,
+    },
+    /// What is different between two versions: steps, connections, inputs, outputs, by name and key.
+    Diff {
+        /// Its name.
+        flow: String,
+        /// The older version; the one before the newer if left out.
+        from: Option<u32>,
+        /// The newer version; the last one if left out.
+        to: Option<u32>,
+    },
+    /// Make a new version that is equal to an older one.
+    Rollback {
+        /// Its name.
+        flow: String,
+        /// The older version.
+        version: u32,
+        /// Check and show, but make nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write the file of a new flow, to begin with.
+    New {
+        /// Its name; the file becomes NAME.yaml.
+        flow: String,
+        /// The file, if another.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Save a file as the draft of its flow.
+    Save {
+        /// The flow file.
+        file: PathBuf,
     },
     /// A version's document as YAML.
     Export {

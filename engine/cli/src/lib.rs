@@ -98,7 +98,7 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Accounts { flow } => lists::accounts(client, flow, output).await,
         Command::Requests => runs::requests(client, output).await,
         Command::Runs(command) => runs::runs(session, command, output).await,
-        Command::Flows(command) => flows::flows(client, command, output).await,
+        Command::Flows(command) => flows::flows(session, command, output).await,
         Command::Connections(command) => connections::connections(client, command, output).await,
         Command::Apps(command) => lists::apps(client, command, output).await,
         Command::Vars(command) => values::vars(client, command, output).await,

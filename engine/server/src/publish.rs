@@ -2,6 +2,7 @@
 //! none is left is read back and proved. Nothing here knows of HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use actas_connections::Surface;
 use actas_core::app::Apps;
@@ -9,6 +10,7 @@ use actas_core::diagnostic::Diagnostic;
 use actas_core::flow::{Flow, Plan, SlotKind, canonical, digest};
 use actas_core::ids::{AppName, Name, SlotName, UserId, VersionId};
 use actas_core::run::LEVEL;
+use actas_runner::LoadError;
 use actas_store::{
     Binding, Bindings, ClientRow, Commit, CommitError, DraftRow, FlowRow, ManifestRow, Op,
     ReadError, Reader, VersionRow, system,
@@ -20,6 +22,7 @@ use crate::access::Privilege;
 use crate::context::{Context, Fill};
 use crate::difference::{Difference, difference};
 use crate::drafts::{self, DraftError};
+use crate::leaves::{Leaves, leaves};
 use crate::triggers;
 
 /// How often a commit is tried that meets the flow's own schedule firing.
@@ -85,6 +88,8 @@ pub struct Published {
     pub dropped: Dropped,
     /// What is different from the last version.
     pub difference: Difference,
+    /// How what somebody's own account gives gets to others: through approvals, other accounts, outputs.
+    pub leaves: Vec<Leaves>,
     /// Whose next run pauses for consent, because the flow now reaches further.
     pub widens: Vec<Widened>,
     /// What starts it by itself: its next times, or where it is called. Null if people do.
@@ -123,7 +128,7 @@ pub struct Frozen {
     /// The manifests it runs with.
     pub manifests: Vec<ManifestRow>,
     /// Compiled.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What its names mean.
     pub bindings: Bindings,
     /// Warnings.
@@ -182,7 +187,7 @@ pub async fn freeze(
             created_at: cx.now,
         },
         manifests,
-        plan,
+        plan: Arc::new(plan),
         bindings,
         warnings,
     })
@@ -315,6 +320,79 @@ pub async fn publish(
     dry_run: bool,
 ) -> Result<Published, PublishError> {
     let frozen = freeze(cx, flow, draft, flow.last_version + 1).await?;
+    release(cx, flow, &frozen, dry_run, None).await
+}
+
+/// Makes a new version that is equal to an older one, or says what that would do. What its names mean stays what they meant then.
+///
+/// # Errors
+/// See [`PublishError`].
+pub async fn roll_back(
+    cx: &Context,
+    flow: &FlowRow,
+    old: &VersionRow,
+    dry_run: bool,
+) -> Result<Published, PublishError> {
+    let version = cx.app.runner.version(cx.workspace(), &old.id).await;
+    let version = version.map_err(|error| match error {
+        LoadError::Read(error) => PublishError::Read(error),
+        other => PublishError::NotProved(other.to_string()),
+    })?;
+    still_there(cx, &version.bindings).await?;
+    let frozen = Frozen {
+        row: VersionRow {
+            id: VersionId::from_bits(system::new_bits()),
+            number: flow.last_version + 1,
+            created_by: cx.user.id.clone(),
+            created_at: cx.now,
+            ..old.clone()
+        },
+        manifests: Vec::new(),
+        plan: version.plan.clone(),
+        bindings: version.bindings.clone(),
+        warnings: Vec::new(),
+    };
+    release(cx, flow, &frozen, dry_run, Some(old.number)).await
+}
+
+/// That what an older version's names meant has not been deleted, and that the caller may attach it.
+async fn still_there(cx: &Context, bindings: &Bindings) -> Result<(), PublishError> {
+    let mut missing = Vec::new();
+    for (slot, binding) in &bindings.slots {
+        let (connection, client, shared) = match binding {
+            Binding::Shared { connection, client } => (Some(connection), client, true),
+            Binding::Dynamic { client, parent } => (parent.as_ref(), client, false),
+        };
+        if shared && !cx.may(Privilege::ConnectionsUse) {
+            return Err(PublishError::MayNotUse(slot.to_string()));
+        }
+        let gone = match connection {
+            Some(id) => cx.reader.connection(id).await?.is_none(),
+            None => false,
+        };
+        if gone || cx.reader.client(client).await?.is_none() {
+            missing.push(Unresolved {
+                slot: slot.clone(),
+                code: "no_such_connection",
+                message: "the connection or app client of that version was deleted: publish the flow anew with another".to_owned(),
+            });
+        }
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(PublishError::Unresolved(missing))
+    }
+}
+
+/// Stores a frozen version as the next one, or says what that would do.
+async fn release(
+    cx: &Context,
+    flow: &FlowRow,
+    frozen: &Frozen,
+    dry_run: bool,
+    like: Option<u32>,
+) -> Result<Published, PublishError> {
     let last = match flow.last_version {
         0 => None,
         number => cx.reader.version_by_number(&flow.id, number).await?,
@@ -347,7 +425,8 @@ pub async fn publish(
             slots: own.into_iter().map(|row| row.slot).collect(),
         },
         difference: difference(before.as_ref(), &frozen.plan.flow),
-        widens: widened(cx, flow, &frozen).await?,
+        widens: widened(cx, flow, frozen).await?,
+        leaves: leaves(&frozen.plan),
         trigger: starts.shown.take(),
         warnings: frozen.warnings.clone(),
         dry_run,
@@ -377,6 +456,7 @@ pub async fn publish(
         .audit("version.published", "version", frozen.row.id.as_str())
         .in_flow(flow.name.as_str());
     record.object.version = Some(format!("{} {}", frozen.row.number, frozen.row.digest));
+    record.reason = like.map(|number| format!("like version {number}"));
     for tries in 1.. {
         let mut commit = Commit {
             ops: ops.clone(),

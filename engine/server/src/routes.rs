@@ -194,6 +194,8 @@ fn flow_routes() -> Vec<Route> {
         private!(Api POST "/api/v1/flows/{flow}/versions" Either with(P::FlowsPublish), api::versions::publish, "Publishes the draft as the next version."),
         private!(Api GET "/api/v1/flows/{flow}/versions/{number}" Either with(P::FlowsView), api::versions::show, "A version."),
         private!(Api GET "/api/v1/flows/{flow}/versions/{number}/export" Either with(P::FlowsView), api::versions::export, "A version as a file."),
+        private!(Api GET "/api/v1/flows/{flow}/difference" Either with(P::FlowsView), api::versions::differ, "What is different between two versions."),
+        private!(Api POST "/api/v1/flows/{flow}/rollback" Either with(P::FlowsPublish), api::versions::roll_back, "Makes a new version that is equal to an older one."),
         private!(Api GET "/api/v1/flows/{flow}/accounts" Either with(P::FlowsRun), api::flows::accounts, "What the invoker would have to connect."),
         private!(Api GET "/api/v1/flows/{flow}/runners" Either with(P::FlowsView), api::flows::runners, "Who may run it."),
         private!(Api PUT "/api/v1/flows/{flow}/runners" Either with(P::FlowsPublish), api::flows::set_runners, "Says who may run it."),

@@ -7,6 +7,7 @@ use std::path::Path;
 use actas_core::app::Apps;
 use actas_core::diagnostic::{Diagnostic, render};
 use actas_core::flow::{self, Flow};
+use actas_core::ids::FlowName;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -158,6 +159,19 @@ pub fn shown(published: &Value, dry_run: bool) -> String {
     for line in difference(published.get("difference").unwrap_or(&Value::Null)) {
         let _ = writeln!(text, "  changed: {line}");
     }
+    for one in items(published, "leaves") {
+        let name = cell(one, "name");
+        let seen = match cell(one, "through").as_str() {
+            "approval" => format!("approval {name}: those who are asked may see it"),
+            "output" => format!("output {name}: whoever runs the flow sees it"),
+            _ => format!("step {name}: another account or app gets it"),
+        };
+        let _ = writeln!(
+            text,
+            "  leaves {} through {seen}",
+            texts(one, "of").join(", ")
+        );
+    }
     text.push_str(&triggers::lines(
         published.get("trigger").unwrap_or(&Value::Null),
     ));
@@ -181,9 +195,13 @@ fn difference(difference: &Value) -> Vec<String> {
         let named: Vec<String> = [("added", "+"), ("removed", "-"), ("changed", "~")]
             .into_iter()
             .flat_map(|(key, sign)| {
-                texts(changes, key)
-                    .into_iter()
-                    .map(move |name| format!("{sign}{name}"))
+                texts(changes, key).into_iter().map(move |name| {
+                    let keys = changes.get("keys").map(|keys| texts(keys, &name));
+                    match keys.filter(|keys| sign == "~" && !keys.is_empty()) {
+                        Some(keys) => format!("{sign}{name} ({})", keys.join(", ")),
+                        None => format!("{sign}{name}"),
+                    }
+                })
             })
             .collect();
         if !named.is_empty() {
@@ -201,7 +219,8 @@ fn difference(difference: &Value) -> Vec<String> {
 ///
 /// # Errors
 /// What the server refused.
-pub async fn flows(client: &Client, command: &FlowsCommand, output: Output) -> Done {
+pub async fn flows(session: &Session, command: &FlowsCommand, output: Output) -> Done {
+    let client = &session.client;
     let at = |flow: &str| format!("/api/v1/flows/{}", part(flow));
     match command {
         FlowsCommand::List => {
@@ -250,6 +269,48 @@ pub async fn flows(client: &Client, command: &FlowsCommand, output: Output) -> D
                     .collect();
                 table(&["version", "published", "by", "digest"], &rows)
             })
+        }
+        FlowsCommand::Diff { flow, from, to } => {
+            let mut query = Vec::new();
+            for (key, number) in [("from", from), ("to", to)] {
+                query.extend(number.map(|number| format!("{key}={number}")));
+            }
+            let path = format!("{}/difference?{}", at(flow), query.join("&"));
+            let answer = client.get(path.trim_end_matches('?')).await?;
+            output.data(&answer, |answer| {
+                let lines = difference(answer.get("difference").unwrap_or(&Value::Null));
+                let head = format!(
+                    "{flow}  version {} → {}",
+                    cell(answer, "from"),
+                    cell(answer, "to")
+                );
+                if lines.is_empty() {
+                    format!("{head}: nothing is different")
+                } else {
+                    format!("{head}\n  {}", lines.join("\n  "))
+                }
+            })
+        }
+        FlowsCommand::Rollback {
+            flow,
+            version,
+            dry_run,
+        } => {
+            let body = json!({"version": version, "dry_run": dry_run});
+            let answer = client
+                .post(&format!("{}/rollback", at(flow)), &body)
+                .await?;
+            output.data(&answer, |answer| shown(answer, *dry_run))
+        }
+        FlowsCommand::New { flow, out } => new(flow, out.as_deref(), output),
+        FlowsCommand::Save { file } => {
+            let draft = save_draft(client, file, &session.apps, output).await?;
+            output.say(&format!(
+                "the draft of {} is saved: try it (actas build {1}), publish it (actas publish {1})",
+                draft.flow.flow,
+                file.display()
+            ));
+            Ok(())
         }
         FlowsCommand::Export { flow, version } => {
             let version = match version {
@@ -302,6 +363,39 @@ pub async fn flows(client: &Client, command: &FlowsCommand, output: Output) -> D
             .await
         }
     }
+}
+
+/// What a new flow begins with.
+const BEGINNING: &str = "flow: NAME
+title: What it does, for those who run it
+trigger: {on_demand: {}}
+
+inputs:
+  name: {type: string, title: Name}
+
+steps:
+  greet:
+    uses: core.set
+    with: {text: \"hello {{ inputs.name }}\"}
+
+outputs: {text: \"{{ steps.greet.text }}\"}
+";
+
+/// Writes the file of a new flow; one that is there stays as it is.
+fn new(name: &str, out: Option<&Path>, output: Output) -> Done {
+    let name: FlowName = name
+        .parse()
+        .map_err(|e: actas_core::ids::BadName| Failed::Usage(e.to_string()))?;
+    let file = out.map_or_else(|| format!("{name}.yaml").into(), Path::to_owned);
+    let text = BEGINNING.replace("NAME", name.as_str());
+    let written = std::fs::File::create_new(&file)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|e| Failed::Usage(format!("{} cannot be written: {e}", file.display())))?;
+    output.say(&format!(
+        "{} is written: change it, then actas build {0}",
+        file.display()
+    ));
+    Ok(())
 }
 
 /// A flow in words.

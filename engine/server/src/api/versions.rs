@@ -1,7 +1,7 @@
 //! Versions over HTTP: publish, list, show, export.
 
 use actas_core::flow::Flow;
-use actas_store::{DraftRow, VersionRow};
+use actas_store::{DraftRow, FlowRow, VersionRow};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use crate::api::flows::text_of;
 use crate::api::{flow_of, json as answer, ok};
 use crate::call::Call;
 use crate::context::Context;
+use crate::difference::difference;
 use crate::drafts;
 use crate::export::yaml as export_yaml;
 use crate::problem::Problem;
@@ -98,14 +99,66 @@ pub async fn list(cx: Context, call: Call) -> Answer {
 
 async fn version_of(cx: &Context, call: &Call) -> Result<VersionRow, Problem> {
     let flow = flow_of(cx, call).await?;
-    let number = match call.text("number").parse::<u32>() {
-        Ok(number) if number > 0 => number,
-        _ => return Err(Problem::not_found("version")),
+    let number = call.text("number").parse::<u32>();
+    numbered(cx, &flow, number.unwrap_or(0)).await
+}
+
+/// A flow's version of this number.
+async fn numbered(cx: &Context, flow: &FlowRow, number: u32) -> Result<VersionRow, Problem> {
+    let row = match number {
+        0 => None,
+        number => cx.reader.version_by_number(&flow.id, number).await?,
     };
-    cx.reader
-        .version_by_number(&flow.id, number)
-        .await?
-        .ok_or_else(|| Problem::not_found("version"))
+    row.ok_or_else(|| Problem::not_found("version"))
+}
+
+/// `GET /flows/{flow}/difference?from=1&to=2`: of the last version from the one before it, if neither is said.
+pub async fn differ(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        from: Option<u32>,
+        to: Option<u32>,
+    }
+    let query: Query = call.query()?;
+    let flow = flow_of(&cx, &call).await?;
+    let to = query.to.unwrap_or(flow.last_version);
+    let from = query.from.unwrap_or(to.saturating_sub(1));
+    let read = |row: &VersionRow| -> Result<Flow, Problem> {
+        serde_json::from_str(&row.document).map_err(Problem::internal)
+    };
+    let new = read(&numbered(&cx, &flow, to).await?)?;
+    let old = match from {
+        // Before the first version there was nothing.
+        0 if query.from.is_none() => None,
+        from => Some(read(&numbered(&cx, &flow, from).await?)?),
+    };
+    Ok(ok(&json!({
+        "flow": flow.name, "from": from, "to": to, "difference": difference(old.as_ref(), &new),
+    })))
+}
+
+/// `POST /flows/{flow}/rollback`
+pub async fn roll_back(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        version: u32,
+        #[serde(default)]
+        dry_run: bool,
+    }
+    let body: Body = call.json()?;
+    let flow = flow_of(&cx, &call).await?;
+    let old = numbered(&cx, &flow, body.version).await?;
+    let published = publish::roll_back(&cx, &flow, &old, body.dry_run)
+        .await
+        .map_err(refusals::publish)?;
+    let status = if body.dry_run {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(answer(status, &json!(published)))
 }
 
 /// `GET /flows/{flow}/versions/{number}`
