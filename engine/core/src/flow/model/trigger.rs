@@ -131,7 +131,7 @@ pub struct HmacSha256 {
     /// The header with the time of signing, and how old it may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
-    /// What is signed, made of `{body}` and `{timestamp}`; the body alone if not said.
+    /// What is signed, made of `{body}`, `{timestamp}` and `{delivery}`; the body alone if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
 }
