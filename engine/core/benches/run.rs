@@ -43,8 +43,12 @@ fn plan(steps: usize, in_a_row: bool) -> Arc<Plan> {
         .unwrap();
     }
     writeln!(text, "outputs: {{v: \"{{{{ steps.s{}.v }}}}\"}}", steps - 1).unwrap();
+    compile(&text)
+}
+
+fn compile(text: &str) -> Arc<Plan> {
     let apps = Apps::new([Arc::new(parse(CORE).manifest.unwrap())]);
-    let draft = flow::parse(&text, &apps).draft.unwrap();
+    let draft = flow::parse(text, &apps).draft.unwrap();
     Arc::new(Plan::compile(&draft.flow, &apps).unwrap())
 }
 
@@ -98,6 +102,7 @@ fn live(plan: &Arc<Plan>) -> (Run, Vec<Event>) {
                     started_at: now,
                     at: now,
                 },
+                Command::Record(event) => event,
                 Command::Finish {
                     ending,
                     outputs,
@@ -125,6 +130,39 @@ fn whole_run_in_a_row(bencher: Bencher<'_, '_>, steps: usize) {
 #[divan::bench(args = [100, 1_000])]
 fn whole_run_side_by_side(bencher: Bencher<'_, '_>, steps: usize) {
     let plan = plan(steps, false);
+    bencher.bench(|| live(&plan));
+}
+
+/// A loop over so many items, each of one step.
+fn loop_over(items: usize) -> Arc<Plan> {
+    let text = format!(
+        "flow: row\ntrigger: {{on_demand: {{}}}}\ninputs: {{name: {{type: string}}}}\nsteps:\n  lines: {{for_each: \"range({items})\", parallel: 64, \
+         uses: core.set, with: {{v: \"{{{{ item }}}} for {{{{ inputs.name }}}}\"}}}}\noutputs: {{lines: \"{{{{ steps.lines.count }}}}\"}}\n"
+    );
+    compile(&text)
+}
+
+#[divan::bench(args = [16, 256])]
+fn whole_run_of_a_loop(bencher: Bencher<'_, '_>, items: usize) {
+    let plan = loop_over(items);
+    bencher.bench(|| live(&plan));
+}
+
+#[divan::bench]
+fn chain_of_40(bencher: Bencher<'_, '_>) {
+    let plan = plan(40, true);
+    bencher.bench(|| live(&plan));
+}
+
+#[divan::bench]
+fn fan_out_of_40(bencher: Bencher<'_, '_>) {
+    let plan = plan(40, false);
+    bencher.bench(|| live(&plan));
+}
+
+#[divan::bench(sample_count = 10)]
+fn whole_run_of_ten_thousand(bencher: Bencher<'_, '_>) {
+    let plan = plan(10_000, false);
     bencher.bench(|| live(&plan));
 }
 

@@ -265,16 +265,12 @@ impl Run {
         if !self.root().is_settled() || self.progress.after.is_some() {
             return Err("the run has not come to its end".to_owned());
         }
-        let mut left = match self.progress.undo.take() {
-            Some(left) => left,
-            None => self.undoable(),
-        };
-        let next = left.pop();
-        if next != Some(step) {
-            left.extend(next);
-            self.progress.undo = Some(left);
+        if self.next_undo() != Some(step) {
             return Err("it is not its turn to be undone".to_owned());
         }
+        let left = self.progress.undo.take();
+        let mut left = left.unwrap_or_else(|| self.undoable());
+        left.pop();
         self.progress.undo = Some(left);
         let mut frame = Frame::new(&plan, block, plan.blocks[block].steps.clone());
         frame.after = true;
@@ -471,6 +467,14 @@ impl Run {
             for child in frame.children.into_values().flatten() {
                 self.forget(child);
             }
+        }
+    }
+
+    /// What is undone next.
+    pub(in crate::run) fn next_undo(&self) -> Option<Instance> {
+        match &self.progress.undo {
+            Some(left) => left.last().copied(),
+            None => self.undoable().last().copied(),
         }
     }
 

@@ -35,11 +35,7 @@ pub(super) fn next(run: &Run, now: Time) -> Command {
         }
         other => other,
     };
-    let next = match &run.progress.undo {
-        Some(left) => left.last().copied(),
-        None => run.undoable().last().copied(),
-    };
-    if let Some(step) = next {
+    if let Some(step) = run.next_undo() {
         return Command::Record(Event::UndoBegan {
             step: run.path(step),
             at: now,

@@ -1,12 +1,15 @@
 //! Events as the journal keeps them: the form of version 1 is fixed, and everything is read back as it was.
 
+use std::str::FromStr;
+
 use expect_test::expect;
 use serde_json::{Value, json};
 
 use super::support::{START, bound, created, plan, user};
 use crate::app::RecordRef;
 use crate::error::{ErrorKind, StepError};
-use crate::ids::{ConnectionId, SignInId};
+use crate::flow::Entry;
+use crate::ids::{ConnectionId, RequestId, RunId, SignInId, StepPath, VersionId};
 use crate::run::*;
 
 const FLOW: &str = r"
@@ -106,6 +109,158 @@ fn every_event() -> Vec<Event> {
     ]
 }
 
+/// The events of what is inside of steps, of waiting, of doubt and of undoing.
+fn every_event_of_level_2() -> Vec<Event> {
+    let step = || StepPath::from_str("lines[37]/add").unwrap();
+    let at = START;
+    let error = StepError::new(ErrorKind::Rejected, "no").at(&step());
+    let by = Decider {
+        id: user(2),
+        login: "ben".into(),
+        name: "Ben".into(),
+    };
+    let created = Created {
+        invoker: None,
+        entry: Entry::ChildRun,
+        parent: Some(Parent {
+            run: RunId::from_bits(4),
+            step: step(),
+            depth: 1,
+        }),
+        retry_of: Some(RunId::from_bits(5)),
+        ..created(&plan(FLOW), json!({}))
+    };
+    let held = |hold| Event::StepHeld {
+        step: step(),
+        attempt: 1,
+        hold,
+        at,
+    };
+    vec![
+        Event::RunCreated(Box::new(created)),
+        Event::EachBegan {
+            step: step(),
+            items: 3,
+            at,
+        },
+        Event::RoundBegan {
+            step: step(),
+            round: 0,
+            at,
+        },
+        Event::CaseChosen {
+            step: step(),
+            case: Some("yes".into()),
+            at,
+        },
+        Event::CaseChosen {
+            step: step(),
+            case: None,
+            at,
+        },
+        Event::HandlerBegan {
+            step: Some(step()),
+            error: error.clone(),
+            at,
+        },
+        Event::HandlerBegan {
+            step: None,
+            error: error.clone(),
+            at,
+        },
+        Event::FrameEnded {
+            frame: step(),
+            output: Some(json!({"a": 1}).into()),
+            error: None,
+            at,
+        },
+        Event::FrameEnded {
+            frame: step(),
+            output: None,
+            error: Some(error.clone()),
+            at,
+        },
+        held(Hold::Until { at }),
+        held(Hold::Callback {
+            until: at,
+            schema: Some(json!({"type": "object"}).into()),
+        }),
+        held(Hold::Child {
+            run: RunId::from_bits(6),
+            flow: "other".parse().unwrap(),
+            version: VersionId::from_bits(7),
+        }),
+        Event::CallbackCame {
+            step: step(),
+            payload: json!({"a": 1}).into(),
+            at,
+        },
+        Event::ChildPaused {
+            step: step(),
+            child: RunId::from_bits(6),
+            paused: true,
+            at,
+        },
+        Event::DecisionAsked {
+            step: step(),
+            attempt: 1,
+            error,
+            request: RequestId::from_bits(8),
+            until: at,
+            at,
+        },
+        Event::Decided {
+            step: step(),
+            answer: Answer::Happened {
+                output: json!({"id": 7}).into(),
+            },
+            by: Some(by),
+            at,
+        },
+        Event::Decided {
+            step: step(),
+            answer: Answer::GiveUp,
+            by: None,
+            at,
+        },
+        Event::UndoBegan { step: step(), at },
+        Event::StepImported {
+            step: step(),
+            output: json!({"id": 7}).into(),
+            acted_as: None,
+            at,
+        },
+    ]
+}
+
+#[test]
+fn the_form_of_every_event_of_level_2_is_fixed() {
+    let lines: Vec<String> = every_event_of_level_2()
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap())
+        .collect();
+    expect![[r#"
+        {"event":"run_created","level":2,"run":"run_00000000000000000000000001","first_run":"run_00000000000000000000000001","flow":"flw_00000000000000000000000001","flow_name":"one","version":"ver_00000000000000000000000001","number":3,"digest":"sha256:00","entry":"child_run","inputs":{},"parent":{"run":"run_00000000000000000000000004","step":"lines[37]/add","depth":1},"retry_of":"run_00000000000000000000000005","at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"each_began","step":"lines[37]/add","items":3,"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"round_began","step":"lines[37]/add","round":0,"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"case_chosen","step":"lines[37]/add","case":"yes","at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"case_chosen","step":"lines[37]/add","at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"handler_began","step":"lines[37]/add","error":{"kind":"rejected","message":"no","step":"lines[37]/add"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"handler_began","error":{"kind":"rejected","message":"no","step":"lines[37]/add"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"frame_ended","frame":"lines[37]/add","output":{"a":1},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"frame_ended","frame":"lines[37]/add","error":{"kind":"rejected","message":"no","step":"lines[37]/add"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"step_held","step":"lines[37]/add","attempt":1,"hold":{"for":"until","at":"2026-11-20T13:06:40.000000Z"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"step_held","step":"lines[37]/add","attempt":1,"hold":{"for":"callback","until":"2026-11-20T13:06:40.000000Z","schema":{"type":"object"}},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"step_held","step":"lines[37]/add","attempt":1,"hold":{"for":"child","run":"run_00000000000000000000000006","flow":"other","version":"ver_00000000000000000000000007"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"callback_came","step":"lines[37]/add","payload":{"a":1},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"child_paused","step":"lines[37]/add","child":"run_00000000000000000000000006","paused":true,"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"decision_asked","step":"lines[37]/add","attempt":1,"error":{"kind":"rejected","message":"no","step":"lines[37]/add"},"request":"rq_00000000000000000000000008","until":"2026-11-20T13:06:40.000000Z","at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"decided","step":"lines[37]/add","answer":{"answer":"happened","output":{"id":7}},"by":{"id":"usr_00000000000000000000000002","login":"ben","name":"Ben"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"decided","step":"lines[37]/add","answer":{"answer":"give_up"},"at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"undo_began","step":"lines[37]/add","at":"2026-11-20T13:06:40.000000Z"}
+        {"event":"step_imported","step":"lines[37]/add","output":{"id":7},"at":"2026-11-20T13:06:40.000000Z"}"#]].assert_eq(&lines.join("\n"));
+}
+
 #[test]
 fn the_form_of_every_event_in_version_1_is_fixed() {
     let lines: Vec<String> = every_event()
@@ -131,7 +286,7 @@ fn the_form_of_every_event_in_version_1_is_fixed() {
 #[test]
 fn what_was_written_is_read_back_as_it_was() {
     let body = JournalBody {
-        events: every_event(),
+        events: [every_event(), every_event_of_level_2()].concat(),
     };
     let text = serde_json::to_string(&body).unwrap();
     assert_eq!(upcast(EVENT_VERSION, &text), Ok(body));

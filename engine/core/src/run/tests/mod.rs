@@ -10,6 +10,7 @@ mod conditions;
 mod deciding;
 mod documents;
 mod failures;
+mod frames;
 mod hold_inputs;
 mod journal;
 mod legality;

@@ -298,7 +298,7 @@ fn check_moment(story: &Story) -> Result<(), TestCaseError> {
     match run.state_name(story.now) {
         "paused" => prop_assert!(run.needs_person() && !moves),
         "waiting" => {
-            prop_assert!(run.next_due(story.now).is_some_and(|due| due > story.now) && !moves)
+            prop_assert!(run.next_due(story.now).is_some_and(|due| due > story.now) && !moves);
         }
         "running" => prop_assert!(moves, "running, and nothing moves"),
         ended => prop_assert!(matches!(run.phase, Phase::Ended { .. }), "{ended}"),
