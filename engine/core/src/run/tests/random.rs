@@ -435,7 +435,7 @@ fn end_of(text: &str, ways: u8, fails: u8, crashes: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_run_of_steps_inside_steps_ends_once_or_waits_for_a_reason(
         nodes in nodes(),
