@@ -1,17 +1,22 @@
 //! What the runs before a retry did: read from their journals in order, by the paths of their steps, because their loops and handlers may be
 //! long gone. It decides nothing: a step that was done before is taken over where it would be performed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::flow::Plan;
+use crate::flow::plan::{PlanStep, Role};
 use crate::ids::{RunId, StepPath};
 use crate::run::event::Event;
+use crate::run::part::static_path;
 use crate::run::parts::{ActedAs, Answer, Hold};
 
 /// The last step of what takes another step back.
 const UNDO: &str = "/undo";
+/// What handlers stand in.
+const ON_ERROR: &str = "on_error";
 
 /// What a step did in an earlier run.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +30,11 @@ pub struct Done {
 /// What the runs of a chain of retries did.
 #[derive(Debug, Clone, Default)]
 pub struct Imports {
+    /// The flow they are runs of: it says what was based on what.
+    plan: Option<Arc<Plan>>,
     done: HashMap<StepPath, Done>,
-    /// What was taken back, once for each time.
-    undone: Vec<StepPath>,
+    /// What was taken back, once for each time, with the steps of the flow that were based on it.
+    undone: Vec<(StepPath, BTreeSet<String>)>,
     /// The last run that a step began.
     children: HashMap<StepPath, RunId>,
     /// The last run for a batch of a loop, with the event that ended it.
@@ -35,6 +42,14 @@ pub struct Imports {
 }
 
 impl Imports {
+    /// Nothing yet, of runs of this flow.
+    pub fn of(plan: Arc<Plan>) -> Self {
+        Self {
+            plan: Some(plan),
+            ..Self::default()
+        }
+    }
+
     /// Takes in an event of a run of the chain. The oldest run comes first, and its events in order.
     pub fn take(&mut self, event: &Event) {
         match event {
@@ -85,11 +100,16 @@ impl Imports {
 
     fn succeeded(&mut self, step: &StepPath, output: &Arc<Value>, acted_as: Option<&ActedAs>) {
         if let Some(Ok(undone)) = step.as_str().strip_suffix(UNDO).map(str::parse) {
-            self.done.retain(|path, _| !is_within(path, &undone));
-            self.children.retain(|path, _| !is_within(path, &undone));
-            self.batches
-                .retain(|(path, _), _| !is_within(path, &undone));
-            self.undone.push(undone);
+            let based = self.based_on(&undone);
+            let goes =
+                |path: &StepPath| is_within(path, &undone) || based.contains(&static_path(path));
+            self.done.retain(|path, _| !goes(path));
+            self.children.retain(|path, _| !goes(path));
+            self.batches.retain(|(path, _), _| !goes(path));
+            self.undone.push((undone, based));
+            return;
+        }
+        if self.is_of_a_failure(step) {
             return;
         }
         let done = Done {
@@ -114,14 +134,72 @@ impl Imports {
         self.batches.get(&(step.clone(), batch))
     }
 
-    /// How often a step was taken back: what an app did under its key and took back again, it would not do again under the same.
+    /// How often a step, or what it was based on, was taken back: what an app did under its key and took back again, it would not do again
+    /// under the same.
     pub fn times_undone(&self, step: &StepPath) -> u32 {
+        let planned = static_path(step);
         let times = self
             .undone
             .iter()
-            .filter(|undone| is_within(step, undone))
+            .filter(|(undone, based)| is_within(step, undone) || based.contains(&planned))
             .count();
         u32::try_from(times).unwrap_or(u32::MAX)
+    }
+
+    /// The steps, as they stand in the flow, that were based on one that was taken back: they looked at it, or come after it, or stand in a loop
+    /// or a choice of which that is true. What they did was for something that is no more.
+    fn based_on(&self, undone: &StepPath) -> BTreeSet<String> {
+        let Some(plan) = &self.plan else {
+            return BTreeSet::new();
+        };
+        let root = static_path(undone);
+        let mut gone: Vec<bool> = plan
+            .steps
+            .iter()
+            .map(|step| step.path.as_str() == root)
+            .collect();
+        loop {
+            let mut more = false;
+            for (number, step) in plan.steps.iter().enumerate() {
+                let looks =
+                    |step: &PlanStep| step.needs.iter().chain(&step.outer).any(|n| gone[*n]);
+                let around = plan.blocks[step.block]
+                    .owner
+                    .map(|owner| &plan.steps[owner]);
+                let holds = plan.blocks.iter().any(|block| {
+                    block.owner == Some(number)
+                        && matches!(block.role, Role::Item | Role::Round | Role::Case)
+                        && block.steps.clone().any(|inner| gone[inner])
+                });
+                if !gone[number] && (looks(step) || around.is_some_and(looks) || holds) {
+                    gone[number] = true;
+                    more = true;
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        let steps = plan.steps.iter().zip(gone);
+        let based = steps.filter(|(step, gone)| *gone && step.path.as_str() != root);
+        based.map(|(step, _)| step.path.to_string()).collect()
+    }
+
+    /// Whether a step ran because something failed: it runs again if something fails again.
+    fn is_of_a_failure(&self, step: &StepPath) -> bool {
+        if step.as_str().split('/').any(|part| part == ON_ERROR) {
+            return true;
+        }
+        let planned = static_path(step);
+        let asks = |one: &PlanStep| {
+            one.asks_of_failure
+                && planned
+                    .strip_prefix(one.path.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.plan
+            .as_ref()
+            .is_some_and(|plan| plan.steps.iter().any(asks))
     }
 }
 

@@ -45,7 +45,7 @@ impl Drive {
                 _ => break,
             }
         }
-        let mut imports = Imports::default();
+        let mut imports = Imports::of(self.version.plan.clone());
         for run in chain.iter().rev() {
             for row in reader.journal(run).await? {
                 let body = upcast(row.v, &row.body).map_err(|why| ReadError::Corrupt {

@@ -1,5 +1,7 @@
 //! Keys and delays: the same for the same attempt, wherever and whenever it is made.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect;
@@ -78,4 +80,82 @@ proptest! {
         prop_assert!(found >= Duration::from_millis(whole / 2) && found <= Duration::from_millis(whole));
         prop_assert_eq!(delay(&run, attempt, None), Some(found));
     }
+}
+
+#[test]
+fn what_was_based_on_what_was_undone_is_done_anew_and_so_is_what_only_failures_begin() {
+    let flow = plan(
+        "
+flow: chain
+trigger: {on_demand: {}}
+connections: {crm: {app: crm, connection: team}}
+steps:
+  find: {uses: core.set, with: {v: 1}}
+  create: {uses: crm.add, connection: crm, with: {of: '{{ steps.find.v }}'}, undo: {uses: crm.add, connection: crm, with: {not: 1}}}
+  lines:
+    for_each: '{{ [1, 2] }}'
+    steps:
+      add: {uses: crm.add, connection: crm, with: {of: '{{ steps.create.id }}'}}
+      other: {uses: crm.add, connection: crm, with: {of: x}, needs: []}
+  tell: {uses: crm.add, connection: crm, needs: [lines]}
+  apart: {uses: crm.add, connection: crm, needs: [], on_error: {steps: {keep: {uses: core.set}}}}
+  clean: {uses: core.set, if: failure(), needs: [apart]}
+",
+    );
+    let mut imports = crate::run::import::Imports::of(flow);
+    let succeeded = |step: &str| Event::StepSucceeded {
+        step: step.parse().unwrap(),
+        attempt: 1,
+        output: Arc::default(),
+        acted_as: None,
+        started_at: START,
+        at: START,
+    };
+    let all = [
+        "find",
+        "create",
+        "lines[0]/add",
+        "lines[1]/other",
+        "tell",
+        "apart",
+    ];
+    for step in all {
+        imports.take(&succeeded(step));
+    }
+    for step in ["clean", "apart/on_error/keep", "create/undo"] {
+        imports.take(&succeeded(step));
+    }
+    let kept = |imports: &crate::run::import::Imports| {
+        let mut told = String::new();
+        for step in all.into_iter().chain(["clean", "apart/on_error/keep"]) {
+            let path = step.parse().unwrap();
+            let done = imports.done(&path).is_some();
+            let times = imports.times_undone(&path);
+            writeln!(told, "{step}: {done}, undone {times} times").unwrap();
+        }
+        told
+    };
+    expect![[r#"
+        find: true, undone 0 times
+        create: false, undone 1 times
+        lines[0]/add: false, undone 1 times
+        lines[1]/other: false, undone 1 times
+        tell: false, undone 1 times
+        apart: true, undone 0 times
+        clean: false, undone 0 times
+        apart/on_error/keep: false, undone 0 times
+    "#]].assert_eq(&kept(&imports));
+    // Done again by the next run, it stands.
+    imports.take(&succeeded("create"));
+    imports.take(&succeeded("tell"));
+    expect![[r#"
+        find: true, undone 0 times
+        create: true, undone 1 times
+        lines[0]/add: false, undone 1 times
+        lines[1]/other: false, undone 1 times
+        tell: true, undone 1 times
+        apart: true, undone 0 times
+        clean: false, undone 0 times
+        apart/on_error/keep: false, undone 0 times
+    "#]].assert_eq(&kept(&imports));
 }
