@@ -228,7 +228,7 @@ impl Run {
             } => false,
             StepState::Held { .. } => !self.may_go_on(at, now),
             StepState::Undecided { .. } => {
-                self.is_closing(now) && !planned.has_undo && !self.undoes(at.step)
+                self.closes(at.frame, now) && !planned.has_undo && !self.undoes(at.step)
             }
             _ => false,
         }

@@ -168,7 +168,7 @@ fn flow(nodes: &[Node], end: u8) -> String {
             "on_error: {steps: {say: {uses: core.set, with: {q: '{{ error.kind }}'}}}}\n",
         ),
         3 => writer.text.push_str(
-            "on_error: {steps: {say: {uses: crm.add, connection: team}}, outputs: {sorry: true}}\n",
+            "on_error: {steps: {say: {uses: crm.pay, connection: team}}, outputs: {sorry: true}}\n",
         ),
         _ => {}
     }
