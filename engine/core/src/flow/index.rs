@@ -119,17 +119,18 @@ impl Index {
         self.within.get_or_init(|| {
             let mut within = vec![Vec::new(); plan.steps.len()];
             for (number, step) in plan.steps.iter().enumerate() {
-                let Some(slot) = step.slot else { continue };
-                let mut around = Some(number);
-                while let Some(number) = around {
-                    if !within[number].contains(&slot) {
-                        within[number].push(slot);
+                for slot in step.slots() {
+                    let mut around = Some(number);
+                    while let Some(number) = around {
+                        if !within[number].contains(&slot) {
+                            within[number].push(slot);
+                        }
+                        let block = &plan.blocks[plan.steps[number].block];
+                        around = match block.role {
+                            Role::Item | Role::Round | Role::Case => block.owner,
+                            Role::Root | Role::Handler | Role::Undo | Role::FlowHandler => None,
+                        };
                     }
-                    let block = &plan.blocks[plan.steps[number].block];
-                    around = match block.role {
-                        Role::Item | Role::Round | Role::Case => block.owner,
-                        Role::Root | Role::Handler | Role::Undo | Role::FlowHandler => None,
-                    };
                 }
             }
             within

@@ -201,6 +201,12 @@ impl PlanStep {
         }
     }
 
+    /// The slots that must have their connections before it begins, by number: the one it acts through, those it hands down.
+    pub fn slots(&self) -> impl Iterator<Item = usize> + '_ {
+        let handed = self.hands.iter().map(|(_, slot)| *slot);
+        self.slot.into_iter().chain(handed)
+    }
+
     /// The module's name, `app.module`.
     pub fn uses(&self) -> Option<&ModuleRef> {
         self.module().and(self.step.uses.as_ref())

@@ -379,7 +379,7 @@ impl Run {
         let users: Vec<Instance> = ready
             .iter()
             .chain(parked)
-            .filter(|at| self.plan.steps[at.step].slot == Some(slot))
+            .filter(|at| self.plan.steps[at.step].slots().any(|one| one == slot))
             .copied()
             .collect();
         for at in users {
@@ -417,9 +417,8 @@ impl Run {
 
     /// Whether the slot of a step waits for its person.
     pub(super) fn is_asked(&self, step: usize) -> bool {
-        self.plan.steps[step]
-            .slot
-            .is_some_and(|slot| matches!(self.slots[slot], SlotState::Asked { .. }))
+        let asked = |slot: usize| matches!(self.slots[slot], SlotState::Asked { .. });
+        self.plan.steps[step].slots().any(asked)
     }
 
     /// Whether a step that it cannot do without was skipped.

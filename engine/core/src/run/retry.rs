@@ -222,7 +222,7 @@ impl Run {
                     StepState::Retrying { attempts, .. } => Some((*at, *attempts)),
                     _ => None,
                 });
-            let users_of = |at: &Instance| self.plan.steps[at.step].slot == Some(slot);
+            let users_of = |at: &Instance| self.plan.steps[at.step].slots().any(|one| one == slot);
             users.extend(
                 ready
                     .chain(progress.parked.iter().copied())

@@ -212,10 +212,11 @@ impl Decision<'_> {
                 Verdict::Fault(error) => return self.fail(at, 1, *error),
             },
         };
-        if let Some(slot) = run.plan.steps[at.step].slot {
+        let mut lacks = false;
+        for slot in run.plan.steps[at.step].slots() {
             match run.slots[slot] {
                 SlotState::Bound(_) => {}
-                SlotState::Asked { .. } => return,
+                SlotState::Asked { .. } => lacks = true,
                 SlotState::Expired => {
                     return self.fail(at, attempts, nobody_signed_in(run, slot));
                 }
@@ -223,9 +224,13 @@ impl Decision<'_> {
                     return self.fail(at, attempts, nobody_decided(run, slot));
                 }
                 SlotState::Unresolved => {
-                    return self.resolve(slot);
+                    self.resolve(slot);
+                    lacks = true;
                 }
             }
+        }
+        if lacks {
+            return;
         }
         let attempt = attempts.saturating_add(1);
         let Some(work) = run.plan.steps[at.step].module() else {

@@ -6,6 +6,7 @@
 
 mod asking;
 mod batches;
+mod calls;
 mod conditions;
 mod deciding;
 mod documents;

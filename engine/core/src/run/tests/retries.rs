@@ -144,7 +144,8 @@ steps:
         apart: true, undone 0 times
         clean: false, undone 0 times
         apart/on_error/keep: false, undone 0 times
-    "#]].assert_eq(&kept(&imports));
+    "#]]
+    .assert_eq(&kept(&imports));
     // Done again by the next run, it stands.
     imports.take(&succeeded("create"));
     imports.take(&succeeded("tell"));
@@ -157,5 +158,6 @@ steps:
         apart: true, undone 0 times
         clean: false, undone 0 times
         apart/on_error/keep: false, undone 0 times
-    "#]].assert_eq(&kept(&imports));
+    "#]]
+    .assert_eq(&kept(&imports));
 }
