@@ -251,9 +251,12 @@ impl Drive {
         };
         let reader = self.inner.store.reader(&self.workspace);
         let mut pause = Duration::from_millis(50);
-        while turn.when_full == WhenFull::Refuse {
+        if turn.when_full != WhenFull::Refuse {
+            return Ok(());
+        }
+        loop {
             match is_full(&reader, &run, &turn).await {
-                Ok(false) => break,
+                Ok(false) => return Ok(()),
                 Ok(true) => {
                     let message = format!(
                         "`{}` has as many runs as it may have at once",
@@ -268,7 +271,6 @@ impl Drive {
                 }
             }
         }
-        Ok(())
     }
 
     /// The connections that a child is handed for its slots: the person's own, agreed to for what the child does too. What was not agreed to is

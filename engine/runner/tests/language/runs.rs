@@ -238,3 +238,38 @@ outputs: {{n: '{{{{ steps.call.n }}}}'}}
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_happen_once_and_was_interrupted_is_asked_about_and_never_done_twice() {
+    let text = "
+flow: once
+trigger: {on_demand: {}}
+steps:
+  a: {uses: toy.touch, with: {word: a}}
+  hit: {uses: toy.hit, needs: [a], with: {word: hit}}
+outputs: {word: '{{ steps.hit.word }}'}
+";
+    let databases = std::iter::once(None).chain(postgres::database().map(Some));
+    for url in databases {
+        let place = Place::on(url, Duration::from_millis(400)).await;
+        let version = place.publish(text).await;
+        // The start of `hit` is the last row that is taken: its result is lost.
+        place.stop_after(2).await;
+        let run = place.start(&version, json!({})).await.unwrap();
+        let lost = tokio::time::timeout(Duration::from_secs(60), async {
+            while place.statement("SELECT max(epoch) FROM runs").await == "1" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        lost.await.unwrap();
+        place.go_on().await;
+        let ended = place.until_ended(&run).await;
+        assert_eq!(outputs(&ended), json!({"word": "told"}));
+        let hits = place.app.calls().iter().filter(|c| c.what == "hit").count();
+        assert_eq!(hits, 1);
+        place.until_journal_has(&run, "decision_asked").await;
+        let reader = place.store.reader(&place.workspace);
+        let asked = reader.requests_of_run(&run).await.unwrap();
+        assert_eq!(asked[0].who, ["ana"]);
+    }
+}
