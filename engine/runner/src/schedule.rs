@@ -298,15 +298,11 @@ fn taken(trigger: &TriggerRow, slot: Time, next_at: Option<Time>, fired: bool) -
 async fn take(inner: &Inner, commit: Commit) -> Result<(), Hindrance> {
     match inner.store.commit(commit).await {
         Ok(()) => Ok(()),
+        // Its flow lets nobody wait: this slot's turn is over.
         Err(CommitError::Conflict { op: "enter", .. }) => {
             let why = "the flow has as many runs as it may have at once";
             Err(Hindrance::Never("flow_full", why.to_owned()))
         }
-        // Its flow lets nobody wait: this slot's turn is over.
-        Err(CommitError::Conflict { op: "enter", .. }) => Err(Hindrance::Never(
-            "flow_full",
-            "its flow has as many runs as it may have at once".to_owned(),
-        )),
         Err(CommitError::Conflict { .. }) => Err(Hindrance::Taken),
         Err(error) => Err(Hindrance::Later(error.to_string())),
     }
