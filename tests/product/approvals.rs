@@ -555,3 +555,64 @@ async fn the_command_line_shows_what_waits_and_decides_it() {
         "{shown:?}"
     );
 }
+
+/// Runs another flow, which asks Ben and then acts as Ana.
+const CALLER: &str = r#"
+flow: caller
+trigger: {on_demand: {}}
+steps:
+  order: {uses: core.run_flow, with: {flow: called, inputs: {what: shoes}}}
+outputs: {note: "{{ steps.order.note }}"}
+"#;
+const CALLED: &str = r#"
+flow: called
+trigger: {on_demand: {}}
+inputs: {what: {type: string}}
+connections:
+  crm: {app: sandbox_crm, dynamic: {ask: when_needed}}
+steps:
+  ok: {uses: core.approve, with: {who: ben, title: "Buy {{ inputs.what }}"}}
+  note: {needs: [ok], uses: sandbox_crm.create_record, connection: crm, with: {object: Note, fields: {Text: "{{ inputs.what }}"}}}
+outputs: {note: "{{ steps.note.id }}"}
+"#;
+
+#[tokio::test]
+async fn what_a_called_run_waits_for_is_seen_in_the_run_that_called_it() {
+    let world = World::start(Kind::Sqlite).await;
+    world.publish(CALLED).await;
+    world.publish(CALLER).await;
+    let paused = begin(&world, "caller").await;
+    let asked = &paused["paused"]["approvals"][0];
+    assert_eq!(
+        (&asked["title"], &asked["who"], &asked["step"]),
+        (&json!("Buy shoes"), &json!(["ben"]), &json!("ok")),
+        "{paused:#}"
+    );
+    let path = format!("/api/v1/runs?parent={}", id(&paused));
+    let children = world
+        .ask(Method::GET, &path, Some("ana"), None)
+        .await
+        .expect_ok();
+    let child = &children["runs"][0];
+    assert_eq!(
+        (&child["run"], &child["flow"], &child["invoker"]),
+        (&asked["run"], &json!("called"), &json!("ana")),
+        "{children:#}"
+    );
+    approve(&world, "ben", asked["run"].as_str().unwrap(), "ok")
+        .await
+        .expect_ok();
+    let needs = |document: &Value| document["paused"]["for"] == "sign_in";
+    let paused = world.until("ana", id(&paused), needs).await;
+    let page = crate::world::sign_in(
+        &mut Browser::new(),
+        &crate::world::link(&paused),
+        "ana",
+        "ana",
+    )
+    .await;
+    assert_eq!(page.status, 200, "{page}");
+    let ended = world.end("ana", id(&paused)).await;
+    assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    assert_eq!(world.records("Note").await[0]["author"], "ana");
+}
