@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::error::{ErrorKind, StepError};
-use crate::flow::plan::Role;
+use crate::flow::plan::{Role, Work};
 use crate::run::apply::fits;
 use crate::run::approval::{self, Outcome};
 use crate::run::command::AskDecision;
@@ -176,7 +176,10 @@ impl Run {
         now: Time,
     ) -> Result<(), String> {
         let StepState::Held { hold, .. } = self.state(at) else {
-            return Ok(());
+            return match self.plan.steps[at.step].work {
+                Work::Hold { .. } => Err("the step has not begun to wait".to_owned()),
+                _ => Ok(()),
+            };
         };
         let end = match hold {
             Hold::Child { .. } => return Ok(()),

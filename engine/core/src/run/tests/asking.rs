@@ -670,3 +670,35 @@ fn or_that_it_is_to_be_done_again_or_given_up_and_nobody_s_answer_gives_it_up_to
         "#]],
     );
 }
+
+#[test]
+fn nothing_ends_an_approval_well_before_it_was_asked() {
+    check(
+        "
+flow: early
+trigger: {on_demand: {}}
+connections: {crm: {app: crm, dynamic: {}}}
+steps:
+  find: {uses: crm.find, connection: crm}
+  ask: {uses: core.approve, with: {who: ben}}
+",
+        &json!({}),
+        r#"
+        ok ask {"decision": "approved"}
+        approve ask 2
+        "#,
+        expect![[r#"
+            > begin
+              resolve crm
+              = running
+            > ok ask {"decision": "approved"}
+              ILLEGAL step_succeeded ask is not legal: the step has not begun to wait
+              resolve crm
+              = running
+            > approve ask 2
+              ILLEGAL approval_decided ask is not legal: nothing in this run waits for that
+              resolve crm
+              = running
+        "#]],
+    );
+}
