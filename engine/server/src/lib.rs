@@ -11,6 +11,7 @@ pub mod app;
 pub mod approver;
 pub mod call;
 pub mod callbacks;
+pub mod calls;
 pub mod context;
 pub mod difference;
 pub mod drafts;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actas_connections::Surface;
 use actas_core::app::Apps;
 use actas_core::diagnostic::Diagnostic;
-use actas_core::flow::{Flow, Plan, SlotKind, canonical, digest};
+use actas_core::flow::{Flow, Plan, SlotKind, Unmanned, canonical, digest};
 use actas_core::ids::{AppName, Name, SlotName, UserId, VersionId};
 use actas_core::run::LEVEL;
 use actas_runner::LoadError;
@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::access::Privilege;
+use crate::calls;
 use crate::context::{Context, Fill};
 use crate::difference::{Difference, difference};
 use crate::drafts::{self, DraftError};
@@ -45,6 +46,9 @@ pub enum PublishError {
     /// Attaching a shared connection needs the privilege.
     #[error("attaching the shared connection `{0}` needs the privilege `connections.use`")]
     MayNotUse(String),
+    /// A flow that nobody starts would act as somebody, by way of others it runs.
+    #[error("a flow that nobody starts would run one that acts as whoever runs it")]
+    Unmanned(Vec<Unmanned>),
     /// Nothing has changed since the last version.
     #[error("nothing has changed since version {0}")]
     Same(u32),
@@ -403,6 +407,7 @@ async fn release(
     {
         return Err(PublishError::Same(last.number));
     }
+    calls::check(&cx.reader, flow, &frozen.plan.flow).await?;
     prove_document(&frozen.row).map_err(PublishError::NotProved)?;
     let before: Option<Flow> = last
         .as_ref()

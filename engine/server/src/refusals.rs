@@ -150,6 +150,9 @@ pub fn publish(error: PublishError) -> Problem {
             Problem::invalid("no_such_secret", text).with("missing", json!(missing))
         }
         PublishError::MayNotUse(_) => Problem::forbidden(text),
+        PublishError::Unmanned(slots) => {
+            Problem::invalid("dynamic_without_person", text).with("slots", json!(slots))
+        }
         PublishError::Same(version) => {
             Problem::conflict("nothing_changed", text).with("version", version)
         }

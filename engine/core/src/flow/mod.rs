@@ -2,6 +2,7 @@
 //! [`plan::Plan`] is a version made ready to run. [`canonical`] is what publishing freezes, [`without_build_time`] what a draft stores.
 
 pub mod build_time;
+mod calls;
 pub mod canonical;
 mod check;
 mod decode;
@@ -15,6 +16,7 @@ pub mod plan;
 mod shape;
 
 pub use build_time::without_build_time;
+pub use calls::{Unmanned, unmanned};
 pub use canonical::{canonical, digest};
 pub use check::{TriggerKind, dynamic_slots_need_on_demand};
 pub use inputs::{InputFault, Inputs};

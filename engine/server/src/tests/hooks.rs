@@ -400,3 +400,37 @@ async fn nobodys_account_is_used_even_if_a_trigger_says_so() {
     assert_eq!(runs(&site).await, [Value::Null; 0]);
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn no_flow_that_nobody_starts_comes_to_act_as_somebody_from_either_side() {
+    let site = Site::start().await;
+    site.configure_crm().await;
+    const CALLER: &str = "flow: caller\ntrigger: {schedule: {cron: \"0 3 * * *\"}}\nsteps:\n  call: {uses: core.run_flow, with: {flow: called}}\n";
+    const HARMLESS: &str = "flow: called\ntrigger: {on_demand: {}}\nsteps:\n  say: {uses: core.log, with: {message: hi}}\n";
+    const PERSONAL: &str = "flow: called\ntrigger: {on_demand: {}}\nconnections: {crm: {app: sandbox_crm, dynamic: {}}}\nsteps:\n  me: {uses: sandbox_crm.get_me}\n";
+    let publish = async |flow: &str, text: &str| {
+        let tag = site.draft("olga", flow, text).await;
+        let request = site
+            .cli("olga", "POST", &format!("/flows/{flow}/versions"))
+            .header("if-match", tag);
+        Answer::of(request).await
+    };
+    publish("called", HARMLESS).await.ok();
+    publish("caller", CALLER).await.ok();
+    // The called flow may not become one that acts as somebody …
+    assert_eq!(
+        publish("called", PERSONAL).await.refused(422),
+        "dynamic_without_person"
+    );
+    // … unless it is called by people only; then the caller may not become one that nobody starts.
+    let by_people = CALLER.replace("{schedule: {cron: \"0 3 * * *\"}}", "{on_demand: {}}");
+    publish("caller", &by_people).await.ok();
+    publish("called", PERSONAL).await.ok();
+    let refused = publish("caller", CALLER).await;
+    assert_eq!(
+        refused.body["slots"][0]["through"],
+        json!(["caller", "called"])
+    );
+    assert_eq!(refused.refused(422), "dynamic_without_person");
+    site.server.stop().await;
+}

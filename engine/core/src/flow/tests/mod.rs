@@ -7,6 +7,7 @@
 
 mod advice;
 mod blocks;
+mod calls;
 mod constructs;
 mod drafts;
 mod faults;
