@@ -566,7 +566,9 @@ impl Runner {
         };
         let version = self.version(workspace, &row.version).await?;
         let journal = reader.journal(run).await?;
-        claim::fold(&version, &journal).map(Some)
+        let mut folded = claim::fold(&version, &journal)?;
+        folded.in_line = row.state == "queued";
+        Ok(Some(folded))
     }
 
     /// Moves whenever something of the run was recorded: at once in this process, within a second elsewhere. A hint: look.

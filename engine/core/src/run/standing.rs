@@ -21,7 +21,7 @@ impl Run {
     /// else `waiting` if the clock will move one, else `paused`.
     pub fn state_name(&self, now: Time) -> &'static str {
         match &self.phase {
-            _ if self.created.is_none() => "queued",
+            _ if self.created.is_none() || self.in_line => "queued",
             Phase::Ended { ending, .. } => ending.as_str(),
             // What is under way finishes; what comes after the run's own steps may wait again.
             _ if !self.root().is_settled() && self.is_closing(now) => self.closing_name(),

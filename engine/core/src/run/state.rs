@@ -26,6 +26,8 @@ pub struct Run {
     pub slots: Vec<SlotState>,
     /// Where it stands as a whole.
     pub phase: Phase,
+    /// Whether it waits for its turn in the line of its flow. Its journal says nothing of it: whoever reads its row says so here, to show it.
+    pub in_line: bool,
     /// Counters and lists derived from the above, kept by [`Run::apply`], so that no decision looks at every step.
     pub(super) progress: Progress,
 }
@@ -197,6 +199,7 @@ impl Run {
             frames: Frames::new(root),
             slots: vec![SlotState::Unresolved; slots],
             phase: Phase::Open,
+            in_line: false,
             progress,
         }
     }

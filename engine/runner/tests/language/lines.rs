@@ -120,6 +120,8 @@ async fn those_that_wait_go_in_the_order_of_their_creation_and_can_be_cancelled_
         for word in ["b", "c", "d"] {
             let run = place.create(&version, json!({"word": word})).await.unwrap();
             assert_eq!(state(&place, &run).await, "queued");
+            let shown = place.load(&run).await.state_name(actas_core::Time(0));
+            assert_eq!(shown, "queued");
             queued.push(run);
         }
         let ana = place.person("ana");

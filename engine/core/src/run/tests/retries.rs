@@ -8,10 +8,10 @@ use expect_test::expect;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::support::{START, created, kind, plan};
+use super::support::{START, bound, created, kind, plan};
 use crate::error::StepError;
 use crate::ids::{RunId, StepPath};
-use crate::run::{Event, Run};
+use crate::run::{ConnectionKind, Event, Run};
 use crate::time::Time;
 
 const FLOW: &str = r#"
@@ -160,4 +160,46 @@ steps:
         apart/on_error/keep: false, undone 0 times
     "#]]
     .assert_eq(&kept(&imports));
+}
+
+#[test]
+fn a_step_that_waits_for_its_apps_pace_has_had_no_attempt_and_comes_to_none_if_the_run_is_cancelled()
+{
+    let until = Time(START.0 + 60_000_000);
+    let paced = |attempts| Event::StepPaced {
+        step: add(),
+        attempts,
+        until,
+        at: START,
+    };
+    let mut run = run(1, 1);
+    assert!(run.apply(&paced(1)).is_err(), "it has had none");
+    run.apply(&Event::SlotBound {
+        slot: "crm".parse().unwrap(),
+        bound: bound("crm", ConnectionKind::Shared),
+        at: START,
+    })
+    .unwrap();
+    run.apply(&paced(0)).unwrap();
+    assert_eq!(run.next_due(START), Some(until));
+    assert_eq!(run.state_name(START), "waiting");
+    let started = Event::StepStarted {
+        step: add(),
+        attempt: 1,
+        at: until,
+    };
+    let mut begun = run.clone();
+    begun.apply(&started).unwrap();
+    assert!(begun.apply(&paced(1)).is_err(), "it is under way");
+    let cancelled = Event::CancelAsked {
+        by: None,
+        at: START,
+    };
+    run.apply(&cancelled).unwrap();
+    let commands = crate::run::decide(&run, START);
+    let [crate::run::Command::Record(skipped)] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(skipped.to_string(), "step_skipped add");
+    run.apply(skipped).unwrap();
 }
