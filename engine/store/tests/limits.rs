@@ -265,12 +265,7 @@ async fn a_key_is_held_from_creation_to_end_also_while_its_run_is_paused() {
         store.commit(done).await.unwrap();
         let claimed = store.claim(&worker, 1, HOUR, 10).await.unwrap();
         let ids: Vec<_> = claimed.iter().map(|one| one.run.id.clone()).collect();
-        assert_eq!(
-            ids,
-            [b.id.clone()],
-            "{}: one of them, the first",
-            place.kind
-        );
+        assert_eq!(ids, [b.id], "{}: one of them, the first", place.kind);
     }
 }
 
@@ -420,8 +415,9 @@ async fn many_processes_never_go_above_the_limit_and_nobody_is_forgotten() {
             });
         assert_eq!(*busiest.lock().unwrap(), LIMIT, "{}", place.kind);
         let reader = stores[0].reader(&line.workspace);
-        for run in key_of.lock().unwrap().keys() {
-            assert_eq!(reader.admission(run).await.unwrap(), None);
+        let all: Vec<RunId> = key_of.lock().unwrap().keys().cloned().collect();
+        for run in all {
+            assert_eq!(reader.admission(&run).await.unwrap(), None);
         }
     }
 }
@@ -441,7 +437,7 @@ async fn the_place_of_a_dead_holder_goes_with_the_run_to_whoever_takes_it_over()
         let heir = id(WorkerId::from_bits);
         let claimed = store.claim(&heir, 1, HOUR, 10).await.unwrap();
         let ids: Vec<_> = claimed.iter().map(|one| one.run.id.clone()).collect();
-        assert_eq!(ids, [one.id.clone()], "{}", place.kind);
+        assert_eq!(ids, std::slice::from_ref(&one.id), "{}", place.kind);
         store
             .commit(ops(vec![line.enter(&one.id, None)]))
             .await
