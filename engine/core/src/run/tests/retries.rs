@@ -164,7 +164,7 @@ steps:
 
 #[test]
 fn a_step_that_waits_for_its_apps_pace_has_had_no_attempt_and_comes_to_none_if_the_run_is_cancelled()
-{
+ {
     let until = Time(START.0 + 60_000_000);
     let paced = |attempts| Event::StepPaced {
         step: add(),
