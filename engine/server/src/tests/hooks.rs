@@ -403,11 +403,11 @@ async fn nobodys_account_is_used_even_if_a_trigger_says_so() {
 
 #[tokio::test]
 async fn no_flow_that_nobody_starts_comes_to_act_as_somebody_from_either_side() {
-    let site = Site::start().await;
-    site.configure_crm().await;
     const CALLER: &str = "flow: caller\ntrigger: {schedule: {cron: \"0 3 * * *\"}}\nsteps:\n  call: {uses: core.run_flow, with: {flow: called}}\n";
     const HARMLESS: &str = "flow: called\ntrigger: {on_demand: {}}\nsteps:\n  say: {uses: core.log, with: {message: hi}}\n";
     const PERSONAL: &str = "flow: called\ntrigger: {on_demand: {}}\nconnections: {crm: {app: sandbox_crm, dynamic: {}}}\nsteps:\n  me: {uses: sandbox_crm.get_me}\n";
+    let site = Site::start().await;
+    site.configure_crm().await;
     let publish = async |flow: &str, text: &str| {
         let tag = site.draft("olga", flow, text).await;
         let request = site

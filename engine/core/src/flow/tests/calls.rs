@@ -47,7 +47,11 @@ fn whoever_is_started_by_nobody_runs_nothing_that_acts_as_somebody() {
     let night = flow("night", NIGHT, &calling(&["middle", "gone"]));
     let found = unmanned(&night, find);
     assert_eq!(found.len(), 1, "{found:?}");
-    let through: Vec<&str> = found[0].through.iter().map(|name| name.as_str()).collect();
+    let through: Vec<&str> = found[0]
+        .through
+        .iter()
+        .map(crate::ids::FlowName::as_str)
+        .collect();
     assert_eq!(
         (found[0].trigger, through, found[0].slot.as_str()),
         ("schedule", vec!["night", "middle", "mine"], "crm")
