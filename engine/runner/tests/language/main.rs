@@ -7,3 +7,4 @@ mod paces;
 mod place;
 mod runs;
 mod schedules;
+mod wide;
