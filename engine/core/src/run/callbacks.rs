@@ -3,18 +3,22 @@
 
 use serde_json::Value;
 
-use crate::ids::{RunId, StepPath};
+use crate::ids::{RunId, StepPath, VersionId};
+use crate::run::retry::hash;
 
 const OPENS: &str = "{actas-callback:";
 const CLOSES: char = '}';
 
-/// The word for the callback of a step instance. The run's id, which nobody knows before there is the run, keeps what is given to a run from
-/// holding such words.
-pub fn placeholder(run: &RunId, step: &StepPath) -> String {
-    format!("{OPENS}{run}/{}{CLOSES}", step.in_address())
+/// The word for the callback of a step instance. Whoever was called by a run may know its id and the names of its steps; what they send into it
+/// holds no such word all the same, because its mark is made of the version's id too, which no app is told.
+pub fn placeholder(run: &RunId, version: &VersionId, step: &StepPath) -> String {
+    let parts = [version.as_str(), run.as_str(), step.as_str()];
+    let mark = hash("actas/callback-word/1", &parts.map(str::as_bytes));
+    let mark = hex::encode(&mark[..16]);
+    format!("{OPENS}{run}/{}/{mark}{CLOSES}", step.in_address())
 }
 
-/// The callbacks that a value has words for, each once.
+/// The callbacks that a value seems to have words for, each once. Whether a word is the right one, comparing it with [`placeholder`] says.
 pub fn named(value: &Value) -> Vec<(RunId, StepPath)> {
     let mut found = Vec::new();
     look(value, &mut |text| {
@@ -80,7 +84,8 @@ fn words(text: &str) -> impl Iterator<Item = (RunId, StepPath)> {
     text.match_indices(OPENS).filter_map(move |(begins, _)| {
         let inner = begins + OPENS.len();
         let length = text.get(inner..)?.find(CLOSES)?;
-        let (run, step) = text.get(inner..inner + length)?.split_once('/')?;
+        let (run, rest) = text.get(inner..inner + length)?.split_once('/')?;
+        let (step, _mark) = rest.split_once('/')?;
         Some((run.parse().ok()?, StepPath::from_address(step).ok()?))
     })
 }
@@ -98,7 +103,11 @@ mod tests {
             .iter()
             .map(|path| path.parse().expect("a path"))
             .collect();
-        let words: Vec<String> = steps.iter().map(|step| placeholder(&run, step)).collect();
+        let version = VersionId::from_bits(9);
+        let words: Vec<String> = steps
+            .iter()
+            .map(|step| placeholder(&run, &version, step))
+            .collect();
         let value = json!({
             "url": words[0],
             "text": format!("{{not one}} either {}/x or {}{}", words[0], words[1], words[0]),
@@ -127,5 +136,17 @@ mod tests {
         assert_eq!(replaced["broken"], value["broken"]);
         replace(&mut replaced, &back);
         assert_eq!(replaced, value);
+    }
+
+    #[test]
+    fn a_word_that_somebody_made_up_from_what_an_address_says_is_none() {
+        let (run, step) = (RunId::from_bits(7), "ask".parse().expect("a path"));
+        let word = placeholder(&run, &VersionId::from_bits(9), &step);
+        let guessed = placeholder(&run, &VersionId::from_bits(8), &step);
+        let mut value = json!([guessed, format!("{OPENS}{run}/ask{CLOSES}"), word]);
+        assert_eq!(named(&value), vec![(run, step)]);
+        let before = value.clone();
+        replace(&mut value, &[(&word, "https://a/1")]);
+        assert_eq!(value, json!([before[0], before[1], "https://a/1"]));
     }
 }

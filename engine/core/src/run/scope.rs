@@ -137,7 +137,7 @@ impl Run {
             if let Some(step) = self.plan.find(block, id)
                 && let Some(at) = self.seen_from(frame, step)
             {
-                let word = placeholder(&created.run, &self.path(at));
+                let word = placeholder(&created.run, &created.version, &self.path(at));
                 words.insert(id.to_string(), Value::String(word));
             }
         }

@@ -125,15 +125,18 @@ impl Drive {
         })
     }
 
-    /// The words for callbacks in an input, with their addresses. Only those of this run.
+    /// The words for callbacks in an input, with their addresses. Only those of this run and, in a part of a loop, of the run it is a part of.
     fn callbacks_in(&self, input: &Value) -> Vec<(String, Secret<String>)> {
+        let created = self.created();
+        let whole = created.parent.as_ref().filter(|_| created.part.is_some());
         callbacks::named(input)
             .into_iter()
-            .filter(|(run, _)| *run == self.id)
+            .filter(|(run, _)| *run == self.id || whole.is_some_and(|whole| whole.run == *run))
             .map(|(run, step)| {
                 let connections = &self.inner.hands.connections;
                 let address = connections.callback_address(&self.workspace, &run, &step);
-                (callbacks::placeholder(&run, &step), address)
+                let word = callbacks::placeholder(&run, &created.version, &step);
+                (word, address)
             })
             .collect()
     }
