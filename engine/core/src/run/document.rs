@@ -334,7 +334,7 @@ fn step_document(
                     set("child", json!(batched.under_way));
                 }
                 Inside::Repeat(repeat) => set("rounds", json!(repeat.rounds)),
-                Inside::Case(case) => set("case", json!(case.case)),
+                Inside::Case(case) => set("case", privacy.case(number, case.case.as_ref())),
             }
         }
         StepState::Handling {

@@ -19,6 +19,7 @@ pub struct Privacy<'r> {
     values: Vec<bool>,
     errors: Vec<bool>,
     outputs: Vec<bool>,
+    given: bool,
 }
 
 impl<'r> Privacy<'r> {
@@ -30,7 +31,14 @@ impl<'r> Privacy<'r> {
             values: vec![false; plan.steps.len()],
             errors: vec![false; plan.steps.len()],
             outputs: vec![false; plan.outputs.len()],
+            given: run.is_given_in_private(&viewer.user),
         };
+        if privacy.given {
+            privacy.values.fill(true);
+            privacy.errors.fill(true);
+            privacy.outputs.fill(true);
+            return privacy;
+        }
         let own = run.private_to_others_than(&viewer.user);
         // Most runs are looked at by their own person, and then there is no graph to walk.
         if !own.contains(&true) {
@@ -89,6 +97,11 @@ impl<'r> Privacy<'r> {
     /// A step's output.
     pub fn output(&self, step: usize, output: &Value) -> Value {
         redacted(self.values[step], || output.clone())
+    }
+
+    /// The case that a step chose.
+    pub fn case<T: serde::Serialize>(&self, step: usize, case: Option<T>) -> Value {
+        redacted(case.is_some() && self.errors[step], || json!(case))
     }
 
     /// As whom a step was done. The account is no secret of the run's viewers; what was touched with it is.
@@ -215,10 +228,8 @@ impl<'r> Privacy<'r> {
                 }
             }
             Event::CaseChosen { step, case, .. } => {
-                if let (Some(step), Some(_)) = (self.number(step), case)
-                    && self.errors[step]
-                {
-                    set(&mut shown, "case", private());
+                if let Some(step) = self.number(step) {
+                    set(&mut shown, "case", self.case(step, case.as_ref()));
                 }
             }
             Event::BatchEnded { step, .. } => {
@@ -248,9 +259,27 @@ impl<'r> Privacy<'r> {
             }
             // What a part of a loop was given is its parent's, and shown there as far as it may be.
             Event::RunCreated(created) => {
+                if self.given {
+                    set(&mut shown, "inputs", private());
+                }
                 if let Some(part) = &created.part {
                     let part = json!({"step": part.step, "offset": part.offset, "private": true});
                     set(&mut shown, "part", part);
+                }
+            }
+            // A form and the schema of a payload are made of what the flow knows.
+            Event::StepHeld { step, .. } => {
+                if self.number(step).is_some_and(|step| self.values[step])
+                    && let Some(hold) = shown.get_mut("hold")
+                {
+                    hide(hold, &["form", "schema"]);
+                }
+            }
+            Event::ApprovalDecided { step, .. } => {
+                if self.number(step).is_some_and(|step| self.values[step])
+                    && let Some(decision) = shown.get_mut("decision")
+                {
+                    hide(decision, &["form", "comment"]);
                 }
             }
             // These hold who, where and when.
@@ -264,12 +293,10 @@ impl<'r> Privacy<'r> {
             | Event::SlotExpired { .. }
             | Event::EachBegan { .. }
             | Event::RoundBegan { .. }
-            | Event::StepHeld { .. }
             | Event::BatchBegan { .. }
             | Event::ChildPaused { .. }
             | Event::Decided { .. }
             | Event::UndoBegan { .. }
-            | Event::ApprovalDecided { .. }
             | Event::CancelAsked { .. } => {}
         }
         shown
@@ -307,11 +334,30 @@ fn private() -> Value {
     json!({"private": true})
 }
 
+/// Hides some fields of a map, as far as they are there.
+fn hide(map: &mut Value, fields: &[&str]) {
+    for field in fields {
+        if let Some(value) = map.get_mut(*field) {
+            *value = private();
+        }
+    }
+}
+
 fn redacted(hidden: bool, value: impl FnOnce() -> Value) -> Value {
     if hidden { private() } else { value() }
 }
 
 impl Run {
+    /// Whether what another run gave this one may be private to somebody else than this user: its inputs may be made of what that one got
+    /// through its person's accounts, and only that one knows.
+    fn is_given_in_private(&self, user: &UserId) -> bool {
+        self.depth() > 0
+            && self
+                .created
+                .as_ref()
+                .is_some_and(|created| created.invoker.is_some() && !created.is_of(user))
+    }
+
     /// Step by step: whether it acts, or would act, through a personal connection of somebody else than this user, in any of its instances.
     fn private_to_others_than(&self, user: &UserId) -> Vec<bool> {
         let is_own = self.created.as_ref().is_some_and(|c| c.is_of(user));
@@ -319,8 +365,17 @@ impl Run {
             self.slot_person(slot)
                 .is_some_and(|(person, _)| person == *user)
         };
+        // What was handed down is its person's, whatever the slot would be otherwise.
+        let handed = |slot: usize| {
+            let name = &self.plan.slots[slot].name;
+            self.created.as_ref().is_some_and(|created| {
+                let mut bound = created.bound.iter();
+                bound.any(|handed| handed.slot == *name && handed.person.is_some())
+            })
+        };
         let is_private = |slot: usize, kind, rule| match (kind, rule) {
             (ConnectionKind::Shared, _) => false,
+            (ConnectionKind::Personal, _) if handed(slot) => !decides(slot),
             (ConnectionKind::Personal, Rule::Approver) => !decides(slot),
             (
                 ConnectionKind::Personal,
@@ -344,7 +399,9 @@ impl Run {
             match &self.slots[slot] {
                 SlotState::Bound(bound) => is_private(slot, bound.kind, bound.rule),
                 _ => match &self.plan.slots[slot].slot.kind {
-                    SlotKind::Dynamic(dynamic) if dynamic.of.is_some() => !decides(slot),
+                    SlotKind::Dynamic(dynamic) if dynamic.of.is_some() || handed(slot) => {
+                        !decides(slot)
+                    }
                     SlotKind::Dynamic(_) => !is_own,
                     SlotKind::Connection(_) => false,
                 },

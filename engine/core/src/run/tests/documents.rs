@@ -3,8 +3,8 @@
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use super::support::{Story, plan, user};
-use crate::run::{Links, Privacy, Viewer, document};
+use super::support::{Story, bound, plan, user};
+use crate::run::{ConnectionKind, Event, Handed, Links, Parent, Privacy, Run, Viewer, document};
 
 const FLOW: &str = r#"
 flow: report
@@ -426,6 +426,74 @@ fn what_is_made_of_private_items_and_errors_is_private_inside_of_loops_and_handl
           end succeeded {"lines":[{"note":{"of":"canary"}}],"old":"canary","other":[{"id":"public"},{"id":"public"}]}
           = succeeded
     "#]].assert_eq(&story.trace);
+}
+
+/// A run that another one of Ana's began.
+fn called(flow: &str, inputs: Value, bound: Vec<Handed>) -> Story {
+    let mut story = Story::new(plan(flow), json!({}));
+    let mut created = story.run.created.as_deref().cloned().unwrap();
+    created.inputs = std::sync::Arc::new(inputs);
+    created.bound = bound;
+    created.parent = Some(Parent {
+        run: crate::ids::RunId::from_bits(9),
+        step: "call".parse().unwrap(),
+        depth: 1,
+    });
+    story.run = Run::new(story.run.plan.clone());
+    story.journal.clear();
+    story.take(Event::RunCreated(Box::new(created)));
+    story.settle();
+    story
+}
+
+fn all_seen(story: &Story, by: u128) -> String {
+    let viewer = Viewer { user: user(by) };
+    let privacy = Privacy::of(&story.run, &viewer);
+    let events: Vec<Value> = story.journal.iter().map(|e| privacy.event(e)).collect();
+    format!("{} {}", seen(story, by), Value::from(events))
+}
+
+#[test]
+fn what_a_called_run_was_given_is_private_as_what_its_caller_got_may_be() {
+    let flow = r"
+flow: inner
+trigger: {on_demand: {}}
+inputs: {name: {type: string}}
+steps:
+  words: {uses: core.set, with: {text: '{{ inputs.name }}'}}
+outputs: {text: '{{ steps.words.text }}', name: '{{ inputs.name }}'}
+";
+    let mut story = called(flow, json!({"name": "canary"}), Vec::new());
+    story.happen(r#"ok words {"text": "canary"}"#);
+    story.settle();
+    assert!(story.run.ended_at().is_some(), "{}", story.trace);
+    assert!(all_seen(&story, 1).contains("canary"));
+    let others = all_seen(&story, 2);
+    assert!(!others.contains("canary"), "{others}");
+}
+
+#[test]
+fn what_is_done_with_an_account_that_was_handed_down_is_for_its_person() {
+    let flow = r"
+flow: inner
+trigger: {on_demand: {}}
+connections: {mine: {app: crm, dynamic: {}}}
+steps:
+  find: {uses: crm.find, connection: mine}
+";
+    let handed = Handed {
+        slot: "mine".parse().unwrap(),
+        bound: bound("mine", ConnectionKind::Personal),
+        person: Some((user(3), "cleo".to_owned())),
+        run: crate::ids::RunId::from_bits(9),
+    };
+    let mut story = called(flow, json!({}), vec![handed]);
+    story.happen(r#"ok find {"id": "canary"}"#);
+    story.settle();
+    assert!(story.run.ended_at().is_some(), "{}", story.trace);
+    // Neither whoever runs it nor anybody else: whose account it was alone.
+    let invoker = all_seen(&story, 1);
+    assert!(!invoker.contains("canary"), "{invoker}");
 }
 
 #[test]
