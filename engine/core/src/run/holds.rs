@@ -31,7 +31,7 @@ pub(super) struct Holds {
     callbacks: BTreeMap<StepPath, Came>,
     /// Decisions about approvals whose steps have not ended yet.
     decisions: BTreeMap<Instance, (Decision, Time)>,
-    /// Who decided the approvals, by the step's number in the plan: whose account a slot is.
+    /// Who approved, by the approval's number in the plan: whose account a slot is.
     deciders: BTreeMap<usize, Decider>,
     /// Steps whose child run needs a person.
     paused: BTreeSet<Instance>,
@@ -62,17 +62,20 @@ impl Holds {
     }
 
     pub fn decided(&mut self, at: Instance, decision: Decision, time: Time) {
-        self.is_of(at.step, decision.by.clone());
+        // Who says no lets nobody act as them.
+        if decision.approved {
+            self.is_of(at.step, decision.by.clone());
+        }
         self.decisions.insert(at, (decision, time));
         self.over.insert(at);
     }
 
-    /// Notes who decided an approval.
+    /// Notes who approved.
     pub fn is_of(&mut self, step: usize, by: Decider) {
         self.deciders.insert(step, by);
     }
 
-    /// Who decided an approval.
+    /// Who approved.
     pub fn decider(&self, step: usize) -> Option<&Decider> {
         self.deciders.get(&step)
     }

@@ -11,7 +11,7 @@ use crate::flow::plan::{PlanStep, Role};
 use crate::ids::{RunId, StepPath};
 use crate::run::event::Event;
 use crate::run::part::static_path;
-use crate::run::parts::{ActedAs, Answer, Hold};
+use crate::run::parts::{ActedAs, Answer, Decider, Hold};
 
 /// The last step of what takes another step back.
 const UNDO: &str = "/undo";
@@ -25,6 +25,8 @@ pub struct Done {
     pub output: Arc<Value>,
     /// As which account.
     pub acted_as: Option<ActedAs>,
+    /// Who approved, if it is an approval.
+    pub by: Option<Decider>,
 }
 
 /// What the runs of a chain of retries did.
@@ -33,6 +35,8 @@ pub struct Imports {
     /// The flow they are runs of: it says what was based on what.
     plan: Option<Arc<Plan>>,
     done: HashMap<StepPath, Done>,
+    /// Who approved, until the approval's step has ended.
+    approved: HashMap<StepPath, Decider>,
     /// What was taken back, once for each time, with the steps of the flow that were based on it.
     undone: Vec<(StepPath, BTreeSet<String>)>,
     /// The last run that a step began.
@@ -58,18 +62,25 @@ impl Imports {
                 output,
                 acted_as,
                 ..
+            } => {
+                let by = self.approved.remove(step);
+                self.succeeded(step, output, acted_as.as_ref(), by);
             }
-            | Event::StepImported {
+            Event::StepImported {
                 step,
                 output,
                 acted_as,
+                by,
                 ..
-            } => self.succeeded(step, output, acted_as.as_ref()),
+            } => self.succeeded(step, output, acted_as.as_ref(), by.clone()),
+            Event::ApprovalDecided { step, decision, .. } if decision.approved => {
+                self.approved.insert(step.clone(), decision.by.clone());
+            }
             Event::Decided {
                 step,
                 answer: Answer::Happened { output },
                 ..
-            } => self.succeeded(step, output, None),
+            } => self.succeeded(step, output, None, None),
             Event::StepHeld {
                 step,
                 hold: Hold::Child { run, .. },
@@ -98,7 +109,13 @@ impl Imports {
         }
     }
 
-    fn succeeded(&mut self, step: &StepPath, output: &Arc<Value>, acted_as: Option<&ActedAs>) {
+    fn succeeded(
+        &mut self,
+        step: &StepPath,
+        output: &Arc<Value>,
+        acted_as: Option<&ActedAs>,
+        by: Option<Decider>,
+    ) {
         if let Some(Ok(undone)) = step.as_str().strip_suffix(UNDO).map(str::parse) {
             let based = self.based_on(&undone);
             let goes =
@@ -115,6 +132,7 @@ impl Imports {
         let done = Done {
             output: output.clone(),
             acted_as: acted_as.cloned(),
+            by,
         };
         self.done.insert(step.clone(), done);
     }
@@ -251,5 +269,47 @@ mod tests {
         imports.take(&succeeded("a"));
         imports.take(&succeeded("a/undo"));
         assert_eq!(imports.times_undone(&path("a")), 2);
+    }
+
+    #[test]
+    fn who_approved_comes_along_with_their_login_and_who_rejected_does_not() {
+        let decided = |step: &str, approved: bool| Event::ApprovalDecided {
+            step: path(step),
+            request: crate::ids::RequestId::from_bits(1),
+            decision: crate::run::parts::Decision {
+                approved,
+                by: Decider {
+                    id: crate::ids::UserId::from_bits(2),
+                    login: "ben".to_owned(),
+                    name: "role:runner".to_owned(),
+                },
+                comment: None,
+                form: Value::Null,
+            },
+            at: Time(1),
+        };
+        let mut imports = Imports::default();
+        for event in [
+            decided("a", true),
+            succeeded("a"),
+            decided("b", false),
+            succeeded("b"),
+            succeeded("a/undo"),
+            succeeded("a"),
+        ] {
+            let before = imports.done(&path("a")).cloned();
+            imports.take(&event);
+            if event == succeeded("b") {
+                let by = before.and_then(|done| done.by).map(|by| by.login);
+                assert_eq!(by.as_deref(), Some("ben"));
+            }
+        }
+        // Done anew without an answer: nobody approved that.
+        for step in ["a", "b"] {
+            assert_eq!(
+                imports.done(&path(step)).and_then(|done| done.by.clone()),
+                None
+            );
+        }
     }
 }

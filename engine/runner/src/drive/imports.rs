@@ -68,6 +68,7 @@ impl Drive {
             step: step.clone(),
             output: done.output.clone(),
             acted_as: done.acted_as.clone(),
+            by: done.by.clone(),
             at: system::now(),
         };
         self.take(event)?;

@@ -3,7 +3,6 @@
 use crate::flow::plan::{HoldKind, Work};
 use crate::run::event::Event;
 use crate::run::frame::Instance;
-use crate::run::parts::Decider;
 use crate::run::state::{Run, StepState};
 
 impl Run {
@@ -12,6 +11,7 @@ impl Run {
             step,
             output,
             acted_as,
+            by,
             at,
         } = event
         else {
@@ -25,8 +25,11 @@ impl Run {
             return Err(self.state(found).stands().to_owned());
         }
         self.needs_settled(found)?;
-        if let Some(by) = self.decider_in(found, output) {
-            self.progress.holds.is_of(found.step, by);
+        if let Some(by) = by {
+            if !self.is_approval(found) {
+                return Err("the step is no approval".to_owned());
+            }
+            self.progress.holds.is_of(found.step, by.clone());
         }
         self.set_step(
             found,
@@ -42,21 +45,13 @@ impl Run {
         Ok(())
     }
 
-    /// Who decided an approval, as its output says.
-    fn decider_in(&self, at: Instance, output: &serde_json::Value) -> Option<Decider> {
-        let Work::Hold {
-            kind: HoldKind::Approve,
-            ..
-        } = &self.plan.steps[at.step].work
-        else {
-            return None;
-        };
-        let by = output.get("by")?;
-        let name = by.get("name")?.as_str()?.to_owned();
-        Some(Decider {
-            id: by.get("id")?.as_str()?.parse().ok()?,
-            login: name.clone(),
-            name,
-        })
+    fn is_approval(&self, at: Instance) -> bool {
+        matches!(
+            self.plan.steps[at.step].work,
+            Work::Hold {
+                kind: HoldKind::Approve,
+                ..
+            }
+        )
     }
 }

@@ -228,6 +228,7 @@ fn every_event_of_level_2() -> Vec<Event> {
             step: step(),
             output: json!({"id": 7}).into(),
             acted_as: None,
+            by: None,
             at,
         },
     ]
