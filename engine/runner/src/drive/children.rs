@@ -300,6 +300,13 @@ impl Drive {
                     "`{own}` cannot be handed down as `{theirs}`: both must be dynamic"
                 ));
             }
+            // Whoever decides there is asked there, and nobody else acts in their place.
+            if child.of.is_some() {
+                return never(format!(
+                    "`{theirs}` is the account of whoever decides an approval in `{}`: it cannot be handed down",
+                    spec.flow
+                ));
+            }
             if ours.slot.app != child.slot.app {
                 return never(format!(
                     "`{own}` is of {}, and `{theirs}` of {}",
@@ -310,6 +317,12 @@ impl Drive {
                 SlotState::Bound(bound) => {
                     if self.covers(slot, &bound).await {
                         handed.extend(self.run.hand(slot, theirs));
+                    } else if ours.of.is_some() {
+                        // Left out, the called flow would ask its invoker, who is somebody else.
+                        return never(format!(
+                            "whoever decided did not agree to what `{}` does with `{own}`",
+                            spec.flow
+                        ));
                     }
                 }
                 SlotState::Unresolved => {
