@@ -135,11 +135,15 @@ async fn shown(
                 flow,
                 invoker,
                 title: row.title.clone(),
-                error: sentence(
-                    detail["error"]["message"]
+                // What an app said to a person's own account is for that person.
+                error: sentence(match may {
+                    May::All => detail["error"]["message"]
                         .as_str()
                         .unwrap_or("it is not known"),
-                ),
+                    May::NotAgain => {
+                        "what exactly went wrong is for the person alone whose step it is"
+                    }
+                }),
                 undo: detail["undo"] == true,
                 may_again: may == May::All,
                 output: before.comment,
