@@ -5,10 +5,31 @@ use actas_core::audit::Draft;
 use actas_core::ids::{InboxId, StepPath};
 use actas_core::run::Refused;
 use actas_store::{Commit, CommitError, InboxMessage, InboxRow, Op, Reader, RunRow, system};
+use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::call::Call;
+use crate::problem::Problem;
 use crate::requests::AnswerError;
+
+/// The largest body a payload comes in, in bytes: the run keeps it in its journal, and in memory as long as it goes on.
+const LARGEST: usize = 1 << 20;
+
+/// Whether a call is small enough, whoever brings it.
+///
+/// # Errors
+/// 413.
+pub fn fits(call: &Call) -> Result<(), Problem> {
+    if call.body.len() <= LARGEST {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        format!("a payload has at most {LARGEST} bytes"),
+    ))
+}
 
 /// What came.
 #[derive(Debug)]

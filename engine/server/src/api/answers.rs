@@ -117,6 +117,7 @@ pub async fn callback(cx: Context, call: Call) -> Answer {
         #[serde(default)]
         payload: Value,
     }
+    callbacks::fits(&call)?;
     let body: Body = call.json()?;
     let id: RunId = call.id("run")?;
     let run = cx.reader.run(&id).await?;

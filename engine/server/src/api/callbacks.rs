@@ -14,9 +14,6 @@ use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
 
-/// The largest payload, in bytes.
-const LARGEST: usize = 1 << 20;
-
 /// `POST /hooks/callback/{run}/{step}?token=…`
 pub async fn come(visitor: Visitor, call: Call) -> Answer {
     let Some((run, step)) = called(&visitor, &call) else {
@@ -27,13 +24,7 @@ pub async fn come(visitor: Visitor, call: Call) -> Answer {
         }
         return Err(Problem::not_found("callback"));
     };
-    if call.body.len() > LARGEST {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            format!("a payload has at most {LARGEST} bytes"),
-        ));
-    }
+    callbacks::fits(&call)?;
     let payload = payload(&call)?;
     let reader = visitor.app.store.reader(&visitor.app.workspace);
     let run = reader.run(&run).await?;
