@@ -73,6 +73,7 @@ impl AgainError {
 
 impl Runner {
     /// A new run of the same version and inputs that takes over every step that succeeded and was not undone, with the same keys for the others.
+    /// A run is retried once: whoever asks again is given the same retry, and may retry that.
     ///
     /// # Errors
     /// See [`AgainError`]: only whoever the run acts for may, once it has failed or was cancelled.
@@ -89,7 +90,13 @@ impl Runner {
         if !created.is_of(&again.by.id) {
             return Err(AgainError::NotYours);
         }
-        let new = anew(&again, &created);
+        // Two retries would both do what is left, also what may happen only once: the second request is answered with the first one's run.
+        // No header can hold the line break, so that nobody's own key is this one.
+        let once = (format!("\nretry {}", again.run), "retry".to_owned());
+        let new = NewRun {
+            idempotency: Some(once),
+            ..anew(&again, &created)
+        };
         Ok(self.create_again(new, Some(&created)).await?)
     }
 

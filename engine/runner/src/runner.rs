@@ -31,6 +31,9 @@ use crate::trigger::{acts_for_nobody, nobody};
 /// How long an idempotency key answers with the run it made.
 const KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long a retry answers for the run that it was made of.
+const FOR_EVER: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
 /// How many refused creations are remembered for those who ask late.
 const REFUSED: usize = 8192;
 
@@ -405,10 +408,14 @@ impl Runner {
                 .await
                 .map_err(LoadError::from)?,
         };
-        let bounded = version.plan.flow.concurrency.is_some();
-        let run = self.bear(&new, version, vars, before)?;
-        if bounded {
-            self.durable(&run).await?;
+        if let Some(started) = self.made_before(&new, &version).await? {
+            return Ok(started);
+        }
+        let awaited = new.idempotency.is_some() || version.plan.flow.concurrency.is_some();
+        let run = self.bear(&new, version.clone(), vars, before)?;
+        if awaited && let Err(error) = self.durable(&run).await {
+            // Two at once: one made the run, the other finds it.
+            return self.made_before(&new, &version).await?.ok_or(error);
         }
         Ok(Started {
             run,
@@ -464,7 +471,11 @@ impl Runner {
                 key: key.clone(),
                 body_digest: digest.clone(),
                 run: id.clone(),
-                expires_at: at.after(KEY_KEPT),
+                expires_at: at.after(match before {
+                    // What a run did may be taken over once, however late somebody asks again.
+                    Some(_) => FOR_EVER,
+                    None => KEY_KEPT,
+                }),
             });
         let event = Event::RunCreated(Box::new(created));
         let mut run = Run::new(version.plan.clone());

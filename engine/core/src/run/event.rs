@@ -282,7 +282,7 @@ pub enum Event {
         /// As which account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         acted_as: Option<ActedAs>,
-        /// Who approved, if it is an approval.
+        /// Who decided, if it is an approval.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Decider>,
         /// When.

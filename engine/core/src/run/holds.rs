@@ -31,7 +31,7 @@ pub(super) struct Holds {
     callbacks: BTreeMap<StepPath, Came>,
     /// Decisions about approvals whose steps have not ended yet.
     decisions: BTreeMap<Instance, (Decision, Time)>,
-    /// Who approved, by the approval's number in the plan: whose account a slot is.
+    /// Who decided, by the approval's number in the plan: whose account a slot is, also where a flow goes on after a no.
     deciders: BTreeMap<usize, Decider>,
     /// Steps whose child run needs a person.
     paused: BTreeSet<Instance>,
@@ -62,20 +62,17 @@ impl Holds {
     }
 
     pub fn decided(&mut self, at: Instance, decision: Decision, time: Time) {
-        // Who says no lets nobody act as them.
-        if decision.approved {
-            self.is_of(at.step, decision.by.clone());
-        }
+        self.is_of(at.step, decision.by.clone());
         self.decisions.insert(at, (decision, time));
         self.over.insert(at);
     }
 
-    /// Notes who approved.
+    /// Notes who decided.
     pub fn is_of(&mut self, step: usize, by: Decider) {
         self.deciders.insert(step, by);
     }
 
-    /// Who approved.
+    /// Who decided.
     pub fn decider(&self, step: usize) -> Option<&Decider> {
         self.deciders.get(&step)
     }

@@ -25,7 +25,7 @@ pub struct Done {
     pub output: Arc<Value>,
     /// As which account.
     pub acted_as: Option<ActedAs>,
-    /// Who approved, if it is an approval.
+    /// Who decided, if it is an approval.
     pub by: Option<Decider>,
 }
 
@@ -35,8 +35,8 @@ pub struct Imports {
     /// The flow they are runs of: it says what was based on what.
     plan: Option<Arc<Plan>>,
     done: HashMap<StepPath, Done>,
-    /// Who approved, until the approval's step has ended.
-    approved: HashMap<StepPath, Decider>,
+    /// Who decided, until the approval's step has ended.
+    decided: HashMap<StepPath, Decider>,
     /// What was taken back, once for each time, with the steps of the flow that were based on it.
     undone: Vec<(StepPath, BTreeSet<String>)>,
     /// The last run that a step began.
@@ -63,7 +63,7 @@ impl Imports {
                 acted_as,
                 ..
             } => {
-                let by = self.approved.remove(step);
+                let by = self.decided.remove(step);
                 self.succeeded(step, output, acted_as.as_ref(), by);
             }
             Event::StepImported {
@@ -73,8 +73,8 @@ impl Imports {
                 by,
                 ..
             } => self.succeeded(step, output, acted_as.as_ref(), by.clone()),
-            Event::ApprovalDecided { step, decision, .. } if decision.approved => {
-                self.approved.insert(step.clone(), decision.by.clone());
+            Event::ApprovalDecided { step, decision, .. } => {
+                self.decided.insert(step.clone(), decision.by.clone());
             }
             Event::Decided {
                 step,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn who_approved_comes_along_with_their_login_and_who_rejected_does_not() {
+    fn who_decided_comes_along_with_their_login() {
         let decided = |step: &str, approved: bool| Event::ApprovalDecided {
             step: path(step),
             request: crate::ids::RequestId::from_bits(1),
@@ -304,12 +304,9 @@ mod tests {
                 assert_eq!(by.as_deref(), Some("ben"));
             }
         }
-        // Done anew without an answer: nobody approved that.
-        for step in ["a", "b"] {
-            assert_eq!(
-                imports.done(&path(step)).and_then(|done| done.by.clone()),
-                None
-            );
-        }
+        let by = |step: &str| imports.done(&path(step)).and_then(|done| done.by.clone());
+        assert_eq!(by("b").map(|by| by.login).as_deref(), Some("ben"));
+        // Done anew without an answer: nobody decided that.
+        assert_eq!(by("a"), None);
     }
 }

@@ -107,8 +107,15 @@ outputs: {word: '{{ steps.kept.word }} {{ steps.last.word }} {{ steps.lines.coun
         let before = place.app.calls().len();
         let theirs = place.runner.retry(again(&place, &first, "ben")).await;
         assert!(matches!(theirs, Err(AgainError::NotYours)), "{theirs:?}");
-        let second = place.runner.retry(again(&place, &first, "ana")).await;
-        let second = second.unwrap().run;
+        // Whoever presses the button twice gets one retry.
+        let (second, twin) = tokio::join!(
+            place.runner.retry(again(&place, &first, "ana")),
+            place.runner.retry(again(&place, &first, "ana")),
+        );
+        let (second, twin) = (second.unwrap(), twin.unwrap());
+        assert_eq!(second.run, twin.run);
+        assert_ne!(second.repeated, twin.repeated);
+        let second = second.run;
         place.runner.durable(&second).await.unwrap();
         let ended = place.until_ended(&second).await;
         assert_eq!(outputs(&ended), json!({"word": "kept last 3"}));
@@ -128,6 +135,8 @@ outputs: {word: '{{ steps.kept.word }} {{ steps.last.word }} {{ steps.lines.coun
         assert_ne!(keys[0], keys[1]);
         let again_and_again = place.runner.retry(again(&place, &second, "ana")).await;
         assert!(matches!(again_and_again, Err(AgainError::Succeeded)));
+        let late = place.runner.retry(again(&place, &first, "ana")).await;
+        assert_eq!(late.unwrap().run, second);
 
         // A replay does it all, for whoever asks.
         let third = place.runner.replay(again(&place, &first, "ben")).await;
