@@ -102,6 +102,8 @@ pub struct Conversation {
     /// Of what was executed since the last end of a request, whether some of it commits at the end.
     commits: bool,
     waiting: VecDeque<Waiting>,
+    /// The server does not wait for the end of a request to say that it failed.
+    failed_early: bool,
 }
 
 /// A request under way: from its last message to "ready".
@@ -181,13 +183,14 @@ impl Conversation {
         self.waiting.push_back(Waiting {
             commits,
             lost,
-            failed: false,
+            failed: std::mem::take(&mut self.failed_early),
         });
     }
 
     /// Reads a message of the server.
     pub fn read_answer(&mut self, message: &[u8]) -> Answer {
         let Some(waiting) = self.waiting.front_mut() else {
+            self.failed_early |= message[0] == b'E';
             return Answer::Pass;
         };
         match message[0] {
