@@ -76,13 +76,24 @@ pub async fn slots_of(cx: &Context, row: &RequestRow) -> Result<Vec<SlotName>, L
     Ok(numbers.into_iter().map(name).collect())
 }
 
-/// What deciding a request would act as, for the caller, and the outputs by which the invoker sees something of it.
+/// What deciding a request means for the caller.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// As whom the flow acts then.
+    pub slots: Vec<ActsAs>,
+    /// The outputs by which the invoker sees something of it.
+    pub reveals: Vec<String>,
+    /// Whether the flow goes on, and acts, after a no as well.
+    pub goes_on: bool,
+}
+
+/// What deciding a request would act as, for the caller.
 ///
 /// # Errors
 /// If the run or the connections cannot be read.
-pub async fn look(cx: &Context, row: &RequestRow) -> Result<(Vec<ActsAs>, Vec<String>), Problem> {
+pub async fn look(cx: &Context, row: &RequestRow) -> Result<Look, Problem> {
     let Some((run, version)) = version_of(cx, row).await.map_err(refusals::load)? else {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Look::default());
     };
     let plan = &version.plan;
     let mut slots = Vec::new();
@@ -111,8 +122,14 @@ pub async fn look(cx: &Context, row: &RequestRow) -> Result<(Vec<ActsAs>, Vec<St
             },
         });
     }
-    let reveals = number_of(plan, &row.step).map_or_else(Vec::new, |step| reveals(plan, step));
-    Ok((slots, reveals))
+    let step = number_of(plan, &row.step);
+    let on_reject = step.and_then(|step| plan.steps[step].step.with.get("on_reject"));
+    Ok(Look {
+        slots,
+        reveals: step.map_or_else(Vec::new, |step| reveals(plan, step)),
+        // An expression may come to either.
+        goes_on: on_reject.is_some_and(|said| said != "fail"),
+    })
 }
 
 /// The sign-in by which the caller gives their account for a slot before they decide; none if nothing is missing. One that is open stays the

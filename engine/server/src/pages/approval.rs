@@ -33,6 +33,7 @@ struct ApprovalPage {
     slots: Vec<ActsAs>,
     sign_in_first: bool,
     reveals: Vec<String>,
+    goes_on: bool,
     faults: Vec<String>,
     until: String,
 }
@@ -106,7 +107,7 @@ async fn shown(
     let (path, until) = (call.uri.path().to_owned(), minute(row.until));
     match row.kind {
         RequestKind::Approval => {
-            let (slots, reveals) = approver::look(cx, row).await?;
+            let look = approver::look(cx, row).await?;
             let fields = fields(&detail["form"], &before);
             page(
                 status,
@@ -119,9 +120,10 @@ async fn shown(
                     message: detail["message"].as_str().map(str::to_owned),
                     fields,
                     comment: before.comment,
-                    sign_in_first: slots.iter().any(|slot| slot.account.is_none()),
-                    slots,
-                    reveals,
+                    sign_in_first: look.slots.iter().any(|slot| slot.account.is_none()),
+                    slots: look.slots,
+                    reveals: look.reveals,
+                    goes_on: look.goes_on,
                     faults: before.faults,
                     until,
                 },
@@ -231,7 +233,7 @@ async fn decide_approval(cx: &Context, call: &Call, row: &RequestRow, may: May) 
     if approved
         && approver::look(cx, row)
             .await?
-            .0
+            .slots
             .iter()
             .any(|slot| slot.account.is_none())
     {
