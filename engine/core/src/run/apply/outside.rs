@@ -17,8 +17,9 @@ use crate::run::state::{Phase, Run, StepState};
 use crate::schema::Schema;
 use crate::time::Time;
 
-/// Callbacks that came before their steps are kept; of one run at most so many.
-const MOST_EARLY: usize = 10_000;
+/// Callbacks that came before the item or round they are for are kept; of one run at most so many. An address is handed out inside its item, so
+/// that there is hardly one; each may be a megabyte.
+const MOST_EARLY: usize = 100;
 /// Misfits named in one message.
 const MOST_NAMED: usize = 5;
 
