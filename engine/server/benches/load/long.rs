@@ -23,7 +23,7 @@ pub fn measure(store: &str, place: &Place, server: u32) -> io::Result<()> {
     let began = now();
     let body = json!({"inputs": {"items": items}}).to_string();
     let run = ask(place, "POST", &format!("/api/v1/flows/{LONG}/runs"), &body)?;
-    let id = run["id"].as_str().unwrap_or_default().to_owned();
+    let id = run["run"].as_str().unwrap_or_default().to_owned();
     let path = "/api/v1/runs?state=running&limit=1";
     loop {
         sleep(Duration::from_millis(200));
