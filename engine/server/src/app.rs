@@ -37,7 +37,7 @@ pub struct App {
     pub by_login: Buckets,
     /// Attempts to log in, by address.
     pub by_address: Buckets,
-    /// Calls of webhooks, by hook.
+    /// Calls of webhooks: by address until they are known to be signed, then by hook.
     pub by_hook: Buckets,
     /// Records of refused logins beyond the limit, by address: a flood must not fill the audit log.
     pub noted: Buckets,

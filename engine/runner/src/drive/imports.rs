@@ -91,7 +91,18 @@ impl Drive {
             .get(step)
             .or_else(|| self.imports.as_ref()?.child(step))?;
         let reader = self.inner.store.reader(&self.workspace);
-        let row = reader.run(before).await.ok().flatten()?;
+        let mut pause = Duration::from_millis(50);
+        // Going on without knowing would do again what it did.
+        let row = loop {
+            match reader.run(before).await {
+                Ok(row) => break row?,
+                Err(error) => {
+                    tracing::warn!(run = %self.id, "the run that `{step}` began before cannot be read, trying again: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+        };
         let same = row.version == version.row.id;
         (same && row.ended_at.is_some() && row.state != "succeeded").then(|| before.clone())
     }

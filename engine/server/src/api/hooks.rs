@@ -22,12 +22,10 @@ use crate::start::inputs;
 /// `POST /hooks/{hook}`
 pub async fn receive(visitor: Visitor, call: Call) -> Answer {
     let hook = call.text("hook").to_owned();
-    // Also of hooks that do not exist: how fast one may ask must not tell.
-    visitor
-        .app
-        .by_hook
-        .take(&hook, visitor.now)
-        .map_err(Problem::too_many)?;
+    // Until the call is known to be signed it counts for whoever sent it: otherwise anybody could use up what the sender of a hook may send.
+    // Hooks that do not exist count too, because how fast one may ask must not tell.
+    let sender = visitor.ip.as_deref().unwrap_or_default();
+    not_too_fast(&visitor, sender)?;
     if call.body.len() > LARGEST_BODY {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,6 +56,7 @@ pub async fn receive(visitor: Visitor, call: Call) -> Answer {
             Err(NotSigned::Read(error)) => return Err(error.into()),
         }
     }
+    not_too_fast(&visitor, &hook)?;
     let started = take(&visitor, &trigger, &webhook, &delivered).await?;
     let status = if started.repeated {
         StatusCode::OK
@@ -68,6 +67,11 @@ pub async fn receive(visitor: Visitor, call: Call) -> Answer {
         status,
         &json!({"run": started.run, "repeated": started.repeated}),
     ))
+}
+
+fn not_too_fast(visitor: &Visitor, who: &str) -> Result<(), Problem> {
+    let taken = visitor.app.by_hook.take(who, visitor.now);
+    taken.map_err(Problem::too_many)
 }
 
 /// The webhook of a hook of this workspace.

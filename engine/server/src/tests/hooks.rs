@@ -160,6 +160,30 @@ async fn a_signed_delivery_becomes_one_run_that_acts_for_nobody() {
 }
 
 #[tokio::test]
+async fn calls_without_the_secret_use_up_nothing_of_what_the_sender_of_a_hook_may_send() {
+    let site = Site::start().await;
+    secret(&site, "first key").await;
+    site.publish("orders", ORDERS).await;
+    let path = address(&site, "orders").await;
+    // Seen from before the calls no time passes, so that nothing comes back.
+    let before = system::now();
+    for _ in 0..20 {
+        let answer = Answer::of(site.net("POST", &path)).await;
+        assert_eq!(answer.refused(401), "not_taken");
+    }
+    let buckets = &site.server.app().by_hook;
+    let left = |who: &str| {
+        (0..2_000)
+            .take_while(|_| buckets.take(who, before).is_ok())
+            .count()
+    };
+    assert_eq!(left(path.trim_start_matches("/hooks/")), 1_000);
+    // They count for whoever sent them.
+    assert!((980..1_000).contains(&left("127.0.0.1")));
+    site.server.stop().await;
+}
+
+#[tokio::test]
 async fn whoever_is_refused_learns_nothing_and_the_log_has_the_reason() {
     let site = Site::start().await;
     secret(&site, "first key").await;
