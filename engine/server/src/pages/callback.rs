@@ -69,7 +69,7 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
                 tone: "good",
                 sentences: vec![match (&approval, &done.run) {
                     (Some(_), _) => format!(
-                        "The flow acts at {} as you once you have decided. You have not decided yet.",
+                        "The flow may act at {} as you once you have decided. You have not decided yet.",
                         done.app
                     ),
                     (None, Some(_)) => {
