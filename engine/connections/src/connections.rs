@@ -233,7 +233,7 @@ impl Connections {
         }
         let settings = settings(client).map_err(SetupError::Wrong)?;
         let endpoints = manifest
-            .oauth_endpoints(&settings)
+            .oauth_endpoints(&settings, None)
             .map_err(|e| SetupError::Wrong(e.message))?;
         let place = secrets::client_place(reader.workspace(), &client.id);
         let secret = match reader.secret(place.of, place.field).await? {

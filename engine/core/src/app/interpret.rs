@@ -95,8 +95,14 @@ pub struct OAuthEndpoints {
     pub refresh: Option<url::Url>,
     /// RFC 7009.
     pub revoke: Option<url::Url>,
+    /// RFC 9126: where the request is pushed to before the person is sent.
+    pub push: Option<url::Url>,
+    /// RFC 9449: tokens are bound to a key.
+    pub dpop: bool,
     /// RFC 9207: what `iss` must be.
     pub issuer: Option<String>,
+    /// Whether an answer without `iss` is refused too.
+    pub issuer_always: bool,
     /// How the client shows who it is.
     pub client_auth: ClientAuth,
 }

@@ -142,8 +142,12 @@ pub struct OAuth2 {
     pub keep: Vec<String>,
     /// Extra parameters of the authorisation request.
     pub authorize_parameters: IndexMap<String, String>,
-    /// Extra parameters of the token request.
+    /// Extra parameters of token requests: of those for codes and of those for refresh tokens.
     pub token_parameters: IndexMap<String, String>,
+    /// Whether requests are pushed (RFC 9126) where the provider's metadata offers it.
+    pub par: bool,
+    /// Whether tokens are bound to a key (RFC 9449) where the provider's metadata offers it.
+    pub dpop: bool,
 }
 
 /// How a client authenticates at the token endpoint.

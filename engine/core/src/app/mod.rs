@@ -7,6 +7,7 @@
 pub mod address;
 pub(crate) mod answer;
 pub mod cases;
+pub mod discovery;
 pub mod encode;
 pub mod interpret;
 pub mod manifest;
@@ -22,6 +23,7 @@ mod signin;
 #[cfg(test)]
 mod tests;
 
+pub use discovery::{Metadata, MetadataFault};
 pub use interpret::{
     Account, Call, Method, OAuthEndpoints, Performance, Progress, RecordRef, Response,
 };

@@ -105,8 +105,21 @@ const AUTH: &[Key] = &[
 ];
 
 const OAUTH2: &[Key] = &[
-    ("authorize*", "Where the person is sent.", text),
-    ("token*", "Where the code is redeemed.", text),
+    (
+        "discovery",
+        "The issuer whose metadata (RFC 8414, OpenID Connect) tells the addresses that are not said here.",
+        text,
+    ),
+    (
+        "authorize",
+        "Where the person is sent; needed without `discovery`.",
+        text,
+    ),
+    (
+        "token",
+        "Where the code is redeemed; needed without `discovery`.",
+        text,
+    ),
     ("refresh", "Where tokens are refreshed, if elsewhere.", text),
     ("revoke", "Where tokens are revoked (RFC 7009).", text),
     (
@@ -140,8 +153,18 @@ const OAUTH2: &[Key] = &[
     ),
     (
         "token_parameters",
-        "Extra parameters of the token request.",
+        "Extra parameters of token requests.",
         || map(text),
+    ),
+    (
+        "par",
+        "Pushed requests (RFC 9126): auto, used where the metadata offers them, unless switched off.",
+        || json!({"enum": ["auto", "off"]}),
+    ),
+    (
+        "dpop",
+        "Tokens bound to a key (RFC 9449): auto, used where the metadata offers them, unless switched off.",
+        || json!({"enum": ["auto", "off"]}),
     ),
 ];
 

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::app::address;
 use crate::app::answer;
+use crate::app::discovery::Metadata;
 use crate::app::encode;
 use crate::app::interpret::{Account, Call, OAuthEndpoints, Response};
 use crate::app::manifest::Manifest;
@@ -19,10 +20,12 @@ use crate::expr::{Scope, Template};
 /// The addresses of an OAuth 2 sign-in, with places for settings.
 #[derive(Debug)]
 pub struct Endpoints {
+    /// The issuer whose metadata tells what is not said here (RFC 8414).
+    pub discovery: Option<Template>,
     /// Where the person is sent.
-    pub authorize: Template,
+    pub authorize: Option<Template>,
     /// Where the code is redeemed.
-    pub token: Template,
+    pub token: Option<Template>,
     /// Where tokens are refreshed, if elsewhere.
     pub refresh: Option<Template>,
     /// RFC 7009.
@@ -51,11 +54,35 @@ impl Manifest {
         self.site.hosts(&self.scope(facts)?)
     }
 
-    /// The addresses of the OAuth 2 sign-in.
+    /// The issuer whose metadata [`Self::oauth_endpoints`] needs, as a text and as an address; none if the manifest says all by itself.
+    ///
+    /// # Errors
+    /// If a setting is missing.
+    pub fn discovery(&self, facts: &Value) -> Result<Option<(String, Url)>, StepError> {
+        let Some(template) = self.endpoints.as_ref().and_then(|e| e.discovery.as_ref()) else {
+            return Ok(None);
+        };
+        let text = template.evaluate(&self.scope(facts)?)?;
+        let url = address::base(&text)?;
+        Ok(encode::scalar(&text).map(|text| (text, url)))
+    }
+
+    /// Whether the metadata of an issuer is asked for at all.
+    pub fn discovers(&self) -> bool {
+        self.endpoints
+            .as_ref()
+            .is_some_and(|e| e.discovery.is_some())
+    }
+
+    /// The addresses of the OAuth 2 sign-in: what the manifest says, else what the provider's metadata says.
     ///
     /// # Errors
     /// If the app has none, or a setting is missing.
-    pub fn oauth_endpoints(&self, facts: &Value) -> Result<OAuthEndpoints, StepError> {
+    pub fn oauth_endpoints(
+        &self,
+        facts: &Value,
+        metadata: Option<&Metadata>,
+    ) -> Result<OAuthEndpoints, StepError> {
         let (Some(oauth2), Some(endpoints)) = (&self.auth.oauth2, &self.endpoints) else {
             return Err(StepError::new(
                 ErrorKind::InvalidInput,
@@ -64,24 +91,47 @@ impl Manifest {
             .with_code("no_oauth2"));
         };
         let scope = self.scope(facts)?;
-        let url = |template: &Template| -> Result<Url, StepError> {
-            address::whole(&template.evaluate(&scope)?)
-        };
-        let maybe = |template: &Option<Template>| template.as_ref().map(url).transpose();
-        Ok(OAuthEndpoints {
-            authorize: url(&endpoints.authorize)?,
-            token: url(&endpoints.token)?,
-            refresh: maybe(&endpoints.refresh)?,
-            revoke: maybe(&endpoints.revoke)?,
-            // Compared as a text (RFC 9207 §2.4), so it is kept as written.
-            issuer: match &endpoints.issuer {
-                Some(issuer) => {
-                    let text = issuer.evaluate(&scope)?;
-                    address::whole(&text)?;
-                    encode::scalar(&text)
+        let said =
+            |template: &Option<Template>, found: Option<&Url>| -> Result<Option<Url>, StepError> {
+                match template {
+                    Some(template) => address::whole(&template.evaluate(&scope)?).map(Some),
+                    None => Ok(found.cloned()),
                 }
-                None => None,
-            },
+            };
+        let need = |url: Option<Url>, what: &str| {
+            url.ok_or_else(|| {
+                StepError::new(
+                    ErrorKind::InvalidInput,
+                    format!("neither `{}` nor its provider says where {what}", self.app),
+                )
+                .with_code("no_oauth2")
+            })
+        };
+        // Compared as a text (RFC 9207 §2.4), so it is kept as written.
+        let issuer = match &endpoints.issuer {
+            Some(issuer) => {
+                let text = issuer.evaluate(&scope)?;
+                address::whole(&text)?;
+                encode::scalar(&text)
+            }
+            None => None,
+        };
+        let found = |part: fn(&Metadata) -> &Option<Url>| metadata.and_then(|m| part(m).as_ref());
+        Ok(OAuthEndpoints {
+            authorize: need(
+                said(&endpoints.authorize, found(|m| &m.authorize))?,
+                "people sign in",
+            )?,
+            token: need(
+                said(&endpoints.token, found(|m| &m.token))?,
+                "tokens are given",
+            )?,
+            refresh: said(&endpoints.refresh, None)?,
+            revoke: said(&endpoints.revoke, found(|m| &m.revoke))?,
+            push: found(|m| &m.push).filter(|_| oauth2.par).cloned(),
+            dpop: oauth2.dpop && metadata.is_some_and(|m| m.dpop),
+            issuer_always: issuer.is_some() || metadata.is_some_and(|m| m.says_issuer),
+            issuer: issuer.or_else(|| metadata.map(|m| m.issuer.clone())),
             client_auth: oauth2.client_auth,
         })
     }

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::yaml::{Fields, Node};
 
 /// Parameters that the sign-in itself sets.
-const OWN_PARAMETERS: [&str; 16] = [
+const OWN_PARAMETERS: [&str; 17] = [
     "client_id",
     "client_secret",
     "redirect_uri",
@@ -26,6 +26,7 @@ const OWN_PARAMETERS: [&str; 16] = [
     "code_challenge",
     "code_challenge_method",
     "code_verifier",
+    "dpop_jkt",
     "grant_type",
     "refresh_token",
     "request",
@@ -94,13 +95,18 @@ pub fn read(node: Option<&Node>, app: &Node, r: &mut Reader) -> Read {
 
 fn oauth2(node: &Node, r: &mut Reader) -> Option<(OAuth2, Option<Endpoints>)> {
     let mut fields = Fields::of(node, "`oauth2`", &mut r.faults)?;
-    let authorize = fields
-        .need("authorize", &mut r.faults)
-        .and_then(|n| r.address_text(n));
-    let token = fields
-        .need("token", &mut r.faults)
-        .and_then(|n| r.address_text(n));
+    let discovers = node.get("discovery").is_some();
+    let mut address = |key, r: &mut Reader| {
+        let node = if discovers {
+            fields.take(key)
+        } else {
+            fields.need(key, &mut r.faults)
+        };
+        node.and_then(|n| r.address_text(n))
+    };
+    let (authorize, token) = (address("authorize", r), address("token", r));
     let mut maybe = |key, r: &mut Reader| fields.take(key).and_then(|n| r.address_text(n));
+    let discovery = maybe("discovery", r);
     let (refresh, revoke, issuer) = (maybe("refresh", r), maybe("revoke", r), maybe("issuer", r));
     let pkce = fields
         .take("pkce")
@@ -146,17 +152,23 @@ fn oauth2(node: &Node, r: &mut Reader) -> Option<(OAuth2, Option<Endpoints>)> {
     };
     let authorize_parameters = parameters("authorize_parameters", r);
     let token_parameters = parameters("token_parameters", r);
-    fields.close(&mut r.faults);
-    let endpoints = match (authorize, token) {
-        (Some(authorize), Some(token)) => Some(Endpoints {
-            authorize,
-            token,
-            refresh,
-            revoke,
-            issuer,
-        }),
-        _ => None,
+    let mut offered = |key, r: &mut Reader| {
+        fields
+            .take(key)
+            .and_then(|n| n.word(&[("auto", true), ("off", false)], &mut r.faults))
+            .unwrap_or(true)
     };
+    let (par, dpop) = (offered("par", r), offered("dpop", r));
+    fields.close(&mut r.faults);
+    let complete = discovery.is_some() || (authorize.is_some() && token.is_some());
+    let endpoints = complete.then_some(Endpoints {
+        discovery,
+        authorize,
+        token,
+        refresh,
+        revoke,
+        issuer,
+    });
     let oauth2 = OAuth2 {
         scopes,
         pkce,
@@ -165,6 +177,8 @@ fn oauth2(node: &Node, r: &mut Reader) -> Option<(OAuth2, Option<Endpoints>)> {
         keep: keep_names,
         authorize_parameters,
         token_parameters,
+        par,
+        dpop,
     };
     Some((oauth2, endpoints))
 }

@@ -25,6 +25,7 @@ settings:
   tier: {type: string, enum: [free, paid], default: free}
 auth:
   oauth2:
+    discovery: "{{ connection.url }}"
     authorize: "{{ connection.url }}/a"
     token: "{{ connection.url }}/t"
     refresh: "{{ connection.url }}/r"
@@ -36,6 +37,8 @@ auth:
     scopes: {read: Read}
     keep: [url]
     authorize_parameters: {prompt: consent}
+    par: auto
+    dpop: off
     token_parameters: {resource: api}
   password: {username: {title: User}}
   api_key: {}

@@ -4,7 +4,7 @@ use expect_test::expect;
 use serde_json::json;
 
 use super::{answer, manifest, play};
-use crate::app::{Account, Method};
+use crate::app::{Account, Metadata, Method};
 
 const APP: &str = r#"
 app: demo
@@ -40,7 +40,7 @@ modules:
 fn addresses_are_made_of_settings() {
     let app = manifest(APP);
     let facts = json!({"url": "https://acme.example:8443"});
-    let found = app.oauth_endpoints(&facts).expect("addresses");
+    let found = app.oauth_endpoints(&facts, None).expect("addresses");
     expect!["https://acme.example:8443/oauth/authorize?audience=api https://acme.example:8443/oauth/token None Some(\"https://acme.example:8443/oauth/revoke\") Some(\"https://acme.example:8443\") Post"].assert_eq(&format!(
         "{} {} {:?} {:?} {:?} {:?}",
         found.authorize, found.token, found.refresh, found.revoke.map(String::from), found.issuer, found.client_auth
@@ -56,8 +56,58 @@ fn addresses_are_made_of_settings() {
         json!({"url": "https://a.example", "tier": "x"}),
     ] {
         assert!(app.hosts(&bad).is_err(), "{bad}");
-        assert!(app.oauth_endpoints(&bad).is_err(), "{bad}");
+        assert!(app.oauth_endpoints(&bad, None).is_err(), "{bad}");
         assert!(app.account_call(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn what_the_manifest_does_not_say_the_metadata_does() {
+    let text = APP
+        .replace(
+            "    authorize: \"{{ connection.url }}/oauth/authorize?audience=api\"\n",
+            "    discovery: \"{{ connection.url }}\"\n",
+        )
+        .replace("    token: \"{{ connection.url }}/oauth/token\"\n", "")
+        .replace("    issuer: \"{{ connection.url }}\"\n", "");
+    let facts = json!({"url": "https://acme.example"});
+    let document = json!({
+        "issuer": "https://acme.example",
+        "authorization_endpoint": "https://acme.example/a",
+        "token_endpoint": "https://acme.example/t",
+        "revocation_endpoint": "https://acme.example/elsewhere",
+        "pushed_authorization_request_endpoint": "https://acme.example/p",
+        "dpop_signing_alg_values_supported": ["ES256"],
+    });
+    let metadata = Metadata::read("https://acme.example", &[], &document).expect("believed");
+    for (switches, used) in [
+        ("", (true, true)),
+        ("    par: off\n    dpop: auto\n", (false, true)),
+        ("    dpop: off\n", (true, false)),
+    ] {
+        let app = manifest(&text.replace(
+            "    client_auth: post\n",
+            &format!("    client_auth: post\n{switches}"),
+        ));
+        let (issuer, url) = app.discovery(&facts).expect("settings").expect("an issuer");
+        assert_eq!(
+            (issuer.as_str(), url.as_str()),
+            ("https://acme.example", "https://acme.example/")
+        );
+        assert!(app.oauth_endpoints(&facts, None).is_err());
+        let found = app
+            .oauth_endpoints(&facts, Some(&metadata))
+            .expect("addresses");
+        assert_eq!((found.push.is_some(), found.dpop), used);
+        // The manifest's own word counts more; the issuer is known, but the provider does not promise to name it.
+        assert_eq!(
+            found.revoke.map(String::from).as_deref(),
+            Some("https://acme.example/oauth/revoke")
+        );
+        assert_eq!(
+            (found.issuer.as_deref(), found.issuer_always),
+            (Some("https://acme.example"), false)
+        );
     }
 }
 
