@@ -16,6 +16,7 @@ use crate::config::{CallLimits, EgressConfig, HostPort};
 use crate::credential::Credential;
 use crate::error::EgressError;
 use crate::guard::{Guarded, Own};
+use crate::prover;
 use crate::redact::Redactor;
 
 /// Redirects that are followed.
@@ -122,6 +123,18 @@ impl Egress {
         &self,
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, EgressError> {
+        self.exchange_within(request, MAX_EXCHANGE).await
+    }
+
+    /// The same with another bound for the answer's body, in bytes.
+    ///
+    /// # Errors
+    /// See [`EgressError`].
+    pub async fn exchange_within(
+        &self,
+        request: http::Request<Vec<u8>>,
+        max_body: usize,
+    ) -> Result<http::Response<Vec<u8>>, EgressError> {
         let limit = self.inner.config.default_timeout;
         let deadline = Instant::now() + limit;
         let (parts, body) = request.into_parts();
@@ -142,7 +155,7 @@ impl Egress {
         for (name, value) in response.headers() {
             answer = answer.header(name, value);
         }
-        let body = timeout_at(deadline, answer::body(response, MAX_EXCHANGE))
+        let body = timeout_at(deadline, answer::body(response, max_body))
             .await
             .map_err(|_| answer::timed_out(limit))??;
         answer
@@ -158,24 +171,39 @@ impl Egress {
         limit: Duration,
     ) -> Result<reqwest::Response, EgressError> {
         let client = self.gate(&hop.url)?;
-        let mut headers = hop.headers.clone();
-        if let Some(credential) = credential
-            && !hop.crossed
-            && credential.may_go_to(&hop.url)
-        {
-            let (name, value) = credential.header()?;
-            headers.insert(name, value);
+        let credential = credential.filter(|c| !hop.crossed && c.may_go_to(&hop.url));
+        let prover = credential.and_then(Credential::prover);
+        let mut again = false;
+        loop {
+            let mut headers = hop.headers.clone();
+            if let Some(credential) = credential {
+                let (name, value) = credential.header()?;
+                headers.insert(name, value);
+            }
+            if let Some(prover) = prover {
+                let proof = prover::header_for(prover, hop.method.as_str(), &hop.url)?;
+                headers.insert(prover::PROOF, proof);
+            }
+            let mut request = client
+                .request(hop.method.clone(), hop.url.clone())
+                .headers(headers);
+            if let Some(body) = &hop.body {
+                request = request.body(body.clone());
+            }
+            let response = timeout_at(deadline, request.send())
+                .await
+                .map_err(|_| answer::timed_out(limit))?
+                .map_err(|e| answer::failure(&e, &host(&hop.url)))?;
+            let refused = prover.is_some_and(|prover| {
+                let (status, headers) = (response.status(), response.headers());
+                prover::wants_another_proof(prover, &hop.url, status, headers, "")
+            });
+            // A second time only, with the nonce that the first one brought.
+            if again || !refused {
+                return Ok(response);
+            }
+            again = true;
         }
-        let mut request = client
-            .request(hop.method.clone(), hop.url.clone())
-            .headers(headers);
-        if let Some(body) = &hop.body {
-            request = request.body(body.clone());
-        }
-        timeout_at(deadline, request.send())
-            .await
-            .map_err(|_| answer::timed_out(limit))?
-            .map_err(|e| answer::failure(&e, &host(&hop.url)))
     }
 
     /// Judges an address before anything is resolved, and gives the client that judges what it resolves to.
@@ -281,17 +309,19 @@ impl Hop {
                 EgressError::Invalid(format!("header `{name}` holds characters it cannot carry"))
             })?;
             // These say who asks or where a message ends; they are not a flow's to give.
-            if matches!(
-                name,
-                header::AUTHORIZATION
-                    | header::PROXY_AUTHORIZATION
-                    | header::COOKIE
-                    | header::HOST
-                    | header::CONTENT_LENGTH
-                    | header::TRANSFER_ENCODING
-                    | header::CONNECTION
-                    | header::UPGRADE
-            ) {
+            if name == prover::PROOF
+                || matches!(
+                    name,
+                    header::AUTHORIZATION
+                        | header::PROXY_AUTHORIZATION
+                        | header::COOKIE
+                        | header::HOST
+                        | header::CONTENT_LENGTH
+                        | header::TRANSFER_ENCODING
+                        | header::CONNECTION
+                        | header::UPGRADE
+                )
+            {
                 return Err(EgressError::Invalid(format!(
                     "header `{name}` cannot be set by a flow"
                 )));

@@ -1,5 +1,7 @@
 //! A credential on its way out: what it is and where it may go. Who it belongs to, other crates know.
 
+use std::sync::Arc;
+
 use actas_core::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,12 +9,20 @@ use http::{HeaderName, HeaderValue};
 
 use crate::config::HostPort;
 use crate::error::EgressError;
+use crate::prover::Prover;
 
 /// How a credential is shown to the app.
 #[derive(Debug, Clone)]
 pub enum Scheme {
     /// `Authorization: Bearer …` (RFC 6750).
     Bearer(Secret<String>),
+    /// `Authorization: DPoP …` with a proof for each request (RFC 9449).
+    Dpop {
+        /// The secret.
+        token: Secret<String>,
+        /// Holds the key that it is bound to.
+        prover: Arc<dyn Prover>,
+    },
     /// `Authorization: Basic …` (RFC 7617).
     Basic {
         /// Not a secret by itself.
@@ -63,6 +73,10 @@ impl Credential {
                 http::header::AUTHORIZATION,
                 Secret::new(format!("Bearer {}", token.reveal())),
             ),
+            Scheme::Dpop { token, .. } => (
+                http::header::AUTHORIZATION,
+                Secret::new(format!("DPoP {}", token.reveal())),
+            ),
             Scheme::Basic { user, password } => {
                 let pair = Secret::new(format!("{user}:{}", password.reveal()));
                 let encoded = Secret::new(STANDARD.encode(pair.reveal()));
@@ -84,10 +98,18 @@ impl Credential {
         Ok((name, value))
     }
 
+    /// Whoever proves each request, if it is of that kind.
+    pub(crate) fn prover(&self) -> Option<&dyn Prover> {
+        match &self.scheme {
+            Scheme::Dpop { prover, .. } => Some(&**prover),
+            _ => None,
+        }
+    }
+
     /// The secret values that must not come back in an answer.
     pub(crate) fn secrets(&self) -> Vec<Secret<String>> {
         match &self.scheme {
-            Scheme::Bearer(token) => vec![token.clone()],
+            Scheme::Bearer(token) | Scheme::Dpop { token, .. } => vec![token.clone()],
             Scheme::Basic { user, password } => vec![
                 password.clone(),
                 Secret::new(format!("{user}:{}", password.reveal())),

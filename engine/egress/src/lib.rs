@@ -11,6 +11,7 @@ mod config;
 mod credential;
 mod error;
 pub mod guard;
+mod prover;
 mod redact;
 #[cfg(test)]
 mod tests;
@@ -19,3 +20,4 @@ pub use client::Egress;
 pub use config::{CallLimits, EgressConfig, HostPort};
 pub use credential::{Credential, Scheme};
 pub use error::EgressError;
+pub use prover::{Prover, wants_another_proof};
