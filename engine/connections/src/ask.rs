@@ -307,7 +307,7 @@ impl Connections {
         };
         SignInRow {
             id,
-            run: ask.run.clone(),
+            run: Some(ask.run.clone()),
             flow: ask.flow.clone(),
             version: ask.version.clone(),
             slot: ask.slot.clone(),

@@ -22,8 +22,8 @@ use crate::who::Who;
 pub struct SignInView {
     /// Which sign-in.
     pub id: SignInId,
-    /// The run that waits.
-    pub run: RunId,
+    /// The run that waits; none: they connect ahead of any.
+    pub run: Option<RunId>,
     /// The flow's name.
     pub flow: String,
     /// Its title.
@@ -249,7 +249,7 @@ impl Connections {
             match self.commit(ops, vec![done]).await {
                 Ok(()) => {
                     return Ok(Finished {
-                        run: Some(asked.row.run.clone()),
+                        run: asked.row.run.clone(),
                         sign_in: Some(asked.row.id.clone()),
                         connection: chosen.id,
                         account: chosen.account,
@@ -312,11 +312,7 @@ impl Connections {
             SignInState::Closed => return Err(SignInError::Over),
             SignInState::Open | SignInState::Declined => {}
         }
-        let ended = reader
-            .run(&row.run)
-            .await?
-            .is_none_or(|run| run.ended_at.is_some());
-        if ended || row.until <= now() {
+        if row.until <= now() || has_ended(reader, &row).await? {
             return Err(SignInError::Over);
         }
         Ok(row)
@@ -396,10 +392,24 @@ impl Connections {
         );
         draft.person = self.person(reader, &row.person).await?;
         draft.rule = Some(row.rule);
-        draft.run = Some(row.run.clone());
+        draft.run.clone_from(&row.run);
         draft.flow = reader.flow(&row.flow).await?.map(|f| f.name.to_string());
         Ok(draft)
     }
+}
+
+/// Whether the run that waits for a sign-in is over; what no run waits for is not.
+pub(crate) async fn has_ended(
+    reader: &Reader,
+    row: &SignInRow,
+) -> Result<bool, actas_store::ReadError> {
+    Ok(match &row.run {
+        None => false,
+        Some(run) => reader
+            .run(run)
+            .await?
+            .is_none_or(|run| run.ended_at.is_some()),
+    })
 }
 
 /// Whether the answer must come from the account that was there: it died or lacks something, and is not simply to be agreed to.

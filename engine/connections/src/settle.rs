@@ -11,7 +11,7 @@ use crate::ask::{Fits, dead, enough};
 use crate::callback::{Trip, connection_id};
 use crate::connections::{Connections, now, settings};
 use crate::errors::CallbackError;
-use crate::page::Finished;
+use crate::page::{Finished, has_ended};
 use crate::pending::{ConnectKind, connection_draft};
 use crate::provider::Provider;
 use crate::refresh::ends;
@@ -104,7 +104,7 @@ impl Connections {
         self.commit(ops, audit).await?;
         self.inner.flights.forget(&row.id);
         Ok(Finished {
-            run: trip.asked.as_ref().map(|asked| asked.row.run.clone()),
+            run: trip.asked.as_ref().and_then(|asked| asked.row.run.clone()),
             sign_in: trip.asked.as_ref().map(|asked| asked.row.id.clone()),
             connection: row.id,
             account: row.account,
@@ -248,7 +248,7 @@ impl Connections {
                     None,
                     asked.row.parent.clone(),
                     (only || asked.row.parent.is_none()).then_some(here),
-                    only.then(|| asked.row.run.clone()),
+                    asked.row.run.clone().filter(|_| only),
                 )
             }
             (None, Some(target)) => match &target.kind {
@@ -316,11 +316,7 @@ impl Connections {
             Some(Done) => return Err(CallbackError::Used),
             Some(Closed) | None => return Err(CallbackError::Over),
         }
-        let ended = reader
-            .run(&asked.row.run)
-            .await?
-            .is_none_or(|run| run.ended_at.is_some());
-        if ended || asked.row.until <= now() {
+        if asked.row.until <= now() || has_ended(reader, &asked.row).await? {
             return Err(CallbackError::Over);
         }
         Ok(())
@@ -368,7 +364,7 @@ impl Connections {
         );
         // The account that came, not the one that should have: that one is the connection's own.
         draft.account = Some(account.name.clone());
-        draft.run = trip.asked.as_ref().map(|asked| asked.row.run.clone());
+        draft.run = trip.asked.as_ref().and_then(|asked| asked.row.run.clone());
         draft.rule = trip.asked.as_ref().map_or(
             (renew.kind == ConnectionKind::Shared).then_some(Rule::Shared),
             |asked| Some(asked.row.rule),

@@ -87,7 +87,7 @@ impl Connections {
             || connection
                 .only_run
                 .as_ref()
-                .is_some_and(|run| *run != row.run)
+                .is_some_and(|run| Some(run) != row.run.as_ref())
             || !enough(wanted.scopes.iter(), &connection.scopes)
         {
             return Ok(false);
@@ -122,35 +122,34 @@ impl Connections {
     }
 
     /// A sign-in is done, and its run hears of it.
-    fn settle(&self, reader: &Reader, row: &SignInRow, at: Time) -> [Op; 2] {
+    fn settle(&self, reader: &Reader, row: &SignInRow, at: Time) -> Vec<Op> {
         let message = InboxMessage::SignedIn {
             slot: row.slot.clone(),
         };
-        [
-            Op::MoveSignIn {
-                workspace: reader.workspace().clone(),
-                sign_in: row.id.clone(),
-                from: vec![SignInState::Open, SignInState::Declined],
-                to: SignInState::Done,
-            },
-            word(reader, row, message, at),
-        ]
+        let mut ops = vec![Op::MoveSignIn {
+            workspace: reader.workspace().clone(),
+            sign_in: row.id.clone(),
+            from: vec![SignInState::Open, SignInState::Declined],
+            to: SignInState::Done,
+        }];
+        ops.extend(word(reader, row, message, at));
+        ops
     }
 
     /// A sign-in is declined, and its run hears of it.
     pub(crate) fn declined(&self, reader: &Reader, row: &SignInRow) -> Vec<Op> {
         let message = InboxMessage::Declined {
             slot: row.slot.clone(),
+            sign_in: Some(row.id.clone()),
         };
-        vec![
-            Op::MoveSignIn {
-                workspace: reader.workspace().clone(),
-                sign_in: row.id.clone(),
-                from: vec![SignInState::Open],
-                to: SignInState::Declined,
-            },
-            word(reader, row, message, crate::connections::now()),
-        ]
+        let mut ops = vec![Op::MoveSignIn {
+            workspace: reader.workspace().clone(),
+            sign_in: row.id.clone(),
+            from: vec![SignInState::Open],
+            to: SignInState::Declined,
+        }];
+        ops.extend(word(reader, row, message, crate::connections::now()));
+        ops
     }
 
     /// How a build-time value reads in its author's draft: what they wrote if they wrote something, else the connection's id.
@@ -170,14 +169,15 @@ impl Connections {
     }
 }
 
-fn word(reader: &Reader, row: &SignInRow, message: InboxMessage, at: Time) -> Op {
-    Op::PutInbox {
+/// What the run that waits is told; nothing where none does.
+fn word(reader: &Reader, row: &SignInRow, message: InboxMessage, at: Time) -> Option<Op> {
+    Some(Op::PutInbox {
         workspace: reader.workspace().clone(),
         inbox: InboxRow {
             id: InboxId::from_bits(system::new_bits()),
-            run: row.run.clone(),
+            run: row.run.clone()?,
             message,
             at,
         },
-    }
+    })
 }

@@ -100,6 +100,8 @@ id! {
     HookId "hk_";
     /// One question to people that a run waits for: an approval, a decision.
     RequestId "rq_";
+    /// What is to be said to somebody who is asked for something.
+    NoticeId "not_";
     /// A process that performs steps, for as long as it lives.
     WorkerId "wrk_";
 }

@@ -122,9 +122,10 @@ async fn sweep(inner: &Inner, since: Time) -> Result<(), ReadError> {
             .overlooked_sign_ins(since)
             .await?
         {
+            let Some(run) = sign_in.run else { continue };
             let inbox = InboxRow {
                 id: InboxId::from_bits(system::new_bits()),
-                run: sign_in.run,
+                run,
                 message: InboxMessage::SignedIn { slot: sign_in.slot },
                 at: now,
             };

@@ -161,7 +161,7 @@ pub async fn sign_in(
     let open = cx.reader.open_sign_ins(&cx.user.id).await?;
     if let Some(open) = open
         .into_iter()
-        .find(|open| open.run == row.run && open.slot == *slot)
+        .find(|open| open.run.as_ref() == Some(&row.run) && open.slot == *slot)
     {
         return Ok(Some(open.id));
     }
@@ -203,7 +203,10 @@ pub async fn approval_of(cx: &Context, sign_in: &SignInId) -> Result<Option<Requ
     let Some(sign_in) = cx.reader.sign_in(sign_in).await? else {
         return Ok(None);
     };
-    for row in cx.reader.requests_of_run(&sign_in.run).await? {
+    let Some(run) = &sign_in.run else {
+        return Ok(None);
+    };
+    for row in cx.reader.requests_of_run(run).await? {
         let open = crate::requests::is_open(&row).is_ok();
         if open
             && crate::requests::may_answer(cx, &row).is_ok()

@@ -127,6 +127,16 @@ impl<'a> Cells<'a> {
             .transpose()
     }
 
+    /// A word whose column may not be NULL although there may be none: then it is empty.
+    pub(crate) fn word_unless_empty<T: for<'de> Deserialize<'de>>(
+        &mut self,
+    ) -> Result<Option<T>, ReadError> {
+        Some(self.text()?)
+            .filter(|text| !text.is_empty())
+            .map(|text| word(&text).map_err(|e| self.bad(e)))
+            .transpose()
+    }
+
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, ReadError> {
         let text = self.text()?;
         serde_json::from_str(&text).map_err(|e| self.bad(e))

@@ -36,6 +36,7 @@ columns! {
     named_secret_columns "name, created_by, created_at, rotated_at FROM named_secrets";
     trigger_columns "flow_id, workspace_id, version_id, kind, hook, spec, next_at, last_at FROM triggers";
     admission_columns "run_id, flow_id, key_value, state, entered, ticket, since FROM admissions";
+    notice_columns "id, workspace_id, kind, about, subject_id, run_id, flow_id, person_id, channel, tries, due_at, until_at, created_at FROM notices";
     idempotency_columns "user_id, flow_id, idempotency_key, body_digest, run_id, expires_at FROM idempotency";
 }
 
@@ -96,7 +97,7 @@ read_as! {
         user: c.parsed()?, flow: c.parsed()?, slot: c.parsed()?, connection: c.parsed()?, surface: c.text()?, at: c.time()?,
     };
     SignInRow "sign-in" |c| Self {
-        id: c.parsed()?, run: c.parsed()?, flow: c.parsed()?, version: c.parsed()?, slot: c.parsed()?, person: c.parsed()?,
+        id: c.parsed()?, run: c.parsed_unless_empty()?, flow: c.parsed()?, version: c.parsed()?, slot: c.parsed()?, person: c.parsed()?,
         app: c.parsed()?, client: c.parsed()?, parent: c.maybe_parsed()?, reason: c.word()?, connection: c.maybe_parsed()?,
         surface: c.text()?, rule: c.word()?, state: c.word()?, created_at: c.time()?, until: c.time()?,
     };
@@ -136,6 +137,11 @@ read_as! {
     };
     AdmissionRow "admission of run" |c| Self {
         run: c.parsed()?, flow: c.parsed()?, key: c.maybe_text()?, state: c.word()?, entered: c.bool()?, ticket: c.int()?, since: c.time()?,
+    };
+    NoticeRow "notice" |c| Self {
+        id: c.parsed()?, workspace: c.parsed()?, kind: c.word()?, about: c.word()?, subject: c.text()?, run: c.parsed()?, flow: c.parsed()?,
+        person: c.parsed_unless_empty()?, channel: c.word_unless_empty()?, tries: c.small()?, due_at: c.time()?, until: c.time()?,
+        created_at: c.time()?,
     };
     IdempotencyRow "idempotency key" |c| Self {
         user: c.parsed()?, flow: c.parsed()?, key: c.text()?, body_digest: c.text()?, run: c.parsed()?, expires_at: c.time()?,

@@ -20,7 +20,7 @@ use crate::statement::Value;
 use crate::store::{ReadError, StoreError};
 
 /// The schema that this program reads and writes: the number of its last migration.
-pub(crate) const SCHEMA: i64 = 3;
+pub(crate) const SCHEMA: i64 = 8;
 
 /// Applied in order, never changed once they are released.
 pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0002_language.sql"),
     ),
     (3, "limits", include_str!("../migrations/0003_limits.sql")),
+    (8, "asking", include_str!("../migrations/0008_asking.sql")),
 ];
 
 /// How many connections read at once.

@@ -3,8 +3,8 @@
 use actas_core::Time;
 use actas_core::audit;
 use actas_core::ids::{
-    ConnectionId, FlowId, InboxId, Name, RequestId, RunId, SignInId, SlotName, StepPath, UserId,
-    VarName, WorkerId, WorkspaceId,
+    ConnectionId, FlowId, InboxId, Name, NoticeId, RequestId, RunId, SignInId, SlotName, StepPath,
+    UserId, VarName, WorkerId, WorkspaceId,
 };
 
 use crate::rows::*;
@@ -311,5 +311,20 @@ pub enum Op {
         slot: Time,
         next_at: Option<Time>,
         fired: bool,
+    },
+
+    /// Somebody is to hear of something.
+    AddNotice(NoticeRow),
+    /// Takes a notice on, to be tried again at `due_at` unless it is dropped before: it must have been tried so often.
+    TakeNotice {
+        workspace: WorkspaceId,
+        notice: NoticeId,
+        tries: u32,
+        due_at: Time,
+    },
+    /// It was said, or need not be said any more; it must be there.
+    DropNotice {
+        workspace: WorkspaceId,
+        notice: NoticeId,
     },
 }

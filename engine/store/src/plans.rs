@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use crate::read::{asked, audit, runs, triggers};
+use crate::read::{asked, audit, notices, runs, triggers};
 use crate::write::limits;
 use crate::{claim, database};
 
@@ -37,6 +37,7 @@ fn scans(text: &str) -> Vec<String> {
             "k",
             "admissions",
             "gates",
+            "notices",
         ];
         let few = ["runs_ready", "runs_leased"];
         let of = line
@@ -67,6 +68,7 @@ fn no_hot_statement_reads_a_whole_table() {
             asked::REQUESTS_OF_RUN,
             triggers::DUE,
             triggers::OF_HOOK,
+            notices::DUE,
             limits::ADMIT,
             limits::WAKE,
             runs::IS_FULL,
@@ -111,6 +113,7 @@ fn lists_are_read_by_the_index_that_is_meant() {
         (asked::REQUESTS_OF_RUN, "requests_run"),
         (triggers::DUE, "triggers_due"),
         (triggers::OF_HOOK, "triggers_hook"),
+        (notices::DUE, "notices_due"),
         (limits::ADMIT, "admissions_line"),
         (limits::ADMIT, "admissions_key"),
         (limits::WAKE, "admissions_line"),

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 mod asked;
 mod limits;
+mod notices;
 mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
+pub use notices::{NoticeAbout, NoticeChannel, NoticeKind, NoticeRow};
 pub use triggers::{TriggerKind, TriggerRow};
 
 /// A person of one workspace.
@@ -330,8 +332,8 @@ pub struct GrantRow {
 pub struct SignInRow {
     /// Which; stands in its page's address.
     pub id: SignInId,
-    /// The run that waits.
-    pub run: RunId,
+    /// The run that waits; none: its person connects ahead of any.
+    pub run: Option<RunId>,
     /// Its flow.
     pub flow: FlowId,
     /// Its version.
@@ -495,6 +497,9 @@ pub enum InboxMessage {
     Declined {
         /// The slot.
         slot: SlotName,
+        /// What they said no to: another request for the same slot stays open.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sign_in: Option<SignInId>,
     },
     /// Somebody cancelled.
     Cancel {

@@ -4,8 +4,8 @@
 
 use actas_core::Time;
 use actas_core::ids::{
-    AppName, ClientId, ConnectionId, FlowId, FlowName, HookId, InboxId, Name, RequestId, RunId,
-    SignInId, SlotName, StepPath, UserId, VarName, VersionId, WorkerId, WorkspaceId,
+    AppName, ClientId, ConnectionId, FlowId, FlowName, HookId, InboxId, Name, NoticeId, RequestId,
+    RunId, SignInId, SlotName, StepPath, UserId, VarName, VersionId, WorkerId, WorkspaceId,
 };
 use serde::Serialize;
 
@@ -112,6 +112,7 @@ texts!(
     HookId,
     InboxId,
     Name,
+    NoticeId,
     RequestId,
     RunId,
     SignInId,

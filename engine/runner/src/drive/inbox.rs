@@ -43,7 +43,7 @@ impl Drive {
                         self.take(Event::SlotBound { slot, bound, at })?;
                     }
                 }
-                InboxMessage::Declined { slot } => {
+                InboxMessage::Declined { slot, .. } => {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
                     let open = number.is_some_and(
                         |n| matches!(&self.run.slots[n], SlotState::Asked { reason, .. } if *reason != AskReason::Declined),

@@ -48,7 +48,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
         .await;
     match view {
         Ok(view) => {
-            let back = back_to(&cx, &id, &view.run, view.approver).await?;
+            let back = back_to(&cx, &id, view.run.as_ref(), view.approver).await?;
             page(StatusCode::OK, &page_of(&cx, &call, view, back)).map(leads_out)
         }
         Err(error) => refused(&cx, &id, error).await,
@@ -59,11 +59,14 @@ pub async fn show(cx: Context, call: Call) -> Answer {
 async fn back_to(
     cx: &Context,
     id: &SignInId,
-    run: &RunId,
+    run: Option<&RunId>,
     approver: bool,
 ) -> Result<(String, &'static str), Problem> {
     if !approver {
-        return Ok((format!("/runs/{run}"), "See the run"));
+        return Ok(match run {
+            Some(run) => (format!("/runs/{run}"), "See the run"),
+            None => ("/".to_owned(), "To my first page"),
+        });
     }
     Ok(match approver::approval_of(cx, id).await? {
         Some(row) => (path_of(&row.id), "To the approval"),
@@ -121,7 +124,7 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
     let after = match cx.reader.sign_in(&id).await? {
         Some(row) if row.person == cx.user.id => {
             let approver = row.rule == Rule::Approver;
-            back_to(&cx, &id, &row.run, approver).await?.0
+            back_to(&cx, &id, row.run.as_ref(), approver).await?.0
         }
         _ => "/".to_owned(),
     };
@@ -205,9 +208,12 @@ async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
                 .sign_in(id)
                 .await?
                 .filter(|row| row.person == cx.user.id)
-                .map(|row| match row.rule {
-                    Rule::Approver => ("/requests".to_owned(), "To what waits for you".to_owned()),
-                    _ => (format!("/runs/{}", row.run), "To the run".to_owned()),
+                .map(|row| match (row.rule, row.run) {
+                    (Rule::Approver, _) => {
+                        ("/requests".to_owned(), "To what waits for you".to_owned())
+                    }
+                    (_, Some(run)) => (format!("/runs/{run}"), "To the run".to_owned()),
+                    (_, None) => ("/".to_owned(), "To my first page".to_owned()),
                 });
             let (title, text) = if matches!(error, SignInError::Done) {
                 ("This is done", "You have answered it already.")

@@ -111,6 +111,31 @@ impl Tables {
                 }
                 Ok(())
             }
+            Op::AddNotice(notice) => add(
+                self.notices
+                    .entry((notice.workspace.clone(), notice.id.clone())),
+                notice.clone(),
+            ),
+            Op::TakeNotice {
+                workspace,
+                notice,
+                tries,
+                due_at,
+            } => {
+                let row = self
+                    .notices
+                    .get_mut(&(workspace.clone(), notice.clone()))
+                    .ok_or("no such notice")?;
+                demand(row.tries == *tries, "was taken on meanwhile")?;
+                row.tries += 1;
+                row.due_at = *due_at;
+                Ok(())
+            }
+            Op::DropNotice { workspace, notice } => self
+                .notices
+                .remove(&(workspace.clone(), notice.clone()))
+                .map(|_| ())
+                .ok_or("no such notice"),
             _ => Err("is not about what is asked"),
         }
     }

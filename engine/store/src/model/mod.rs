@@ -54,6 +54,7 @@ pub(crate) struct Tables {
     pub vars: Table<VarName, VarRow>,
     pub named_secrets: Table<Name, NamedSecretRow>,
     pub triggers: Table<FlowId, TriggerRow>,
+    pub notices: Table<NoticeId, NoticeRow>,
     pub gates: Table<FlowId, limits::Gate>,
     pub admissions: Table<RunId, AdmissionRow>,
     pub rates: Table<String, i64>,

@@ -125,7 +125,10 @@ impl Tables {
             | Op::DeleteNamedSecret { .. }
             | Op::PutTrigger(_)
             | Op::DropTrigger { .. }
-            | Op::FireTrigger { .. } => self.apply_to_asked(op),
+            | Op::FireTrigger { .. }
+            | Op::AddNotice(_)
+            | Op::TakeNotice { .. }
+            | Op::DropNotice { .. } => self.apply_to_asked(op),
             _ => self.apply_to_connections(op),
         }
     }
@@ -348,7 +351,7 @@ impl Tables {
             } => {
                 for ((ws, _), row) in &mut self.sign_ins {
                     let meant = ws == workspace
-                        && row.run == *run
+                        && row.run.as_ref() == Some(run)
                         && slot.as_ref().is_none_or(|slot| row.slot == *slot);
                     if meant && matches!(row.state, SignInState::Open | SignInState::Declined) {
                         row.state = SignInState::Closed;

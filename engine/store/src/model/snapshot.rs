@@ -89,6 +89,7 @@ impl Store {
             named_secrets named_secret_columns NamedSecretRow;
             triggers trigger_columns TriggerRow;
             admissions admission_columns AdmissionRow;
+            notices notice_columns NoticeRow;
         );
         let used: Vec<(RunId, String)> =
             read(database, "SELECT run_id, step FROM callbacks_used").await?;
@@ -109,7 +110,7 @@ impl Tables {
         of_model!(all, self,
             users sessions login_links tokens flows drafts build_values versions manifests clients connections secrets grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
-            admissions
+            admissions notices
         );
         let used = self
             .callbacks_used

@@ -255,7 +255,8 @@ impl Reader {
     /// # Errors
     /// If the database is away or the row cannot be read.
     pub async fn sign_ins_of_run(&self, run: &RunId) -> Read<Vec<SignInRow>> {
-        model!(self, |t, ws| all(&t.sign_ins, ws, |row| row.run == *run));
+        model!(self, |t, ws| all(&t.sign_ins, ws, |row| row.run.as_ref()
+            == Some(run)));
         self.all(
             select!(
                 sign_in_columns,

@@ -220,7 +220,7 @@ pub(super) fn add_sign_in(workspace: Ws<'_>, s: &SignInRow) -> Vec<Statement> {
         params![
             workspace,
             &s.id,
-            &s.run,
+            s.run.as_ref().map_or("", |run| run.as_str()),
             &s.flow,
             &s.version,
             &s.slot,

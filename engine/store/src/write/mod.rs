@@ -4,6 +4,7 @@ mod asked;
 mod connections;
 mod flows;
 pub(crate) mod limits;
+mod notices;
 mod people;
 mod runs;
 mod triggers;
@@ -221,6 +222,9 @@ impl Op {
             Self::PutTrigger(_) => "put_trigger",
             Self::DropTrigger { .. } => "drop_trigger",
             Self::FireTrigger { .. } => "fire_trigger",
+            Self::AddNotice(_) => "add_notice",
+            Self::TakeNotice { .. } => "take_notice",
+            Self::DropNotice { .. } => "drop_notice",
         }
     }
 
@@ -386,6 +390,14 @@ impl Op {
                 next_at,
                 fired,
             } => triggers::fire_trigger(workspace, flow, *slot, *next_at, *fired),
+            Self::AddNotice(notice) => notices::add_notice(notice),
+            Self::TakeNotice {
+                workspace,
+                notice,
+                tries,
+                due_at,
+            } => notices::take_notice(workspace, notice, *tries, *due_at),
+            Self::DropNotice { workspace, notice } => notices::drop_notice(workspace, notice),
         }
     }
 
@@ -409,6 +421,9 @@ impl Op {
                 | Self::CloseRequests { .. }
                 | Self::UseCallback { .. }
                 | Self::FireTrigger { .. }
+                | Self::AddNotice(_)
+                | Self::TakeNotice { .. }
+                | Self::DropNotice { .. }
                 | Self::AddSignIn { .. }
                 | Self::MoveSignIn { .. }
                 | Self::CloseSignIns { .. }

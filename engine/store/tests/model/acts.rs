@@ -38,7 +38,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = 55;
+pub const KINDS: u8 = 58;
 
 pub async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
@@ -261,7 +261,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             sign_in: SignInRow {
                 id: dice.id(SignInId::from_bits),
-                run: dice.run(other),
+                run: dice.coin().then(|| dice.run(other)),
                 flow: dice.id(FlowId::from_bits),
                 version: dice.id(VersionId::from_bits),
                 slot: dice.word().parse().unwrap(),
@@ -300,7 +300,12 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
         32 => Op::UseAttempt {
             workspace,
             state_hash: dice.word(),
-            now: dice.time(),
+            // Mostly before its end.
+            now: if dice.roll(4) > 0 {
+                Time(0)
+            } else {
+                dice.time()
+            },
         },
         33 => add_run(dice, workspace, other),
         34 => {
@@ -476,6 +481,31 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             flow: dice.id(FlowId::from_bits),
             run: dice.run(other),
+        },
+        54 => Op::AddNotice(NoticeRow {
+            id: dice.id(NoticeId::from_bits),
+            workspace,
+            kind: NoticeKind::Reminder,
+            about: NoticeAbout::Approval,
+            subject: dice.word(),
+            run: dice.run(other),
+            flow: dice.id(FlowId::from_bits),
+            person: dice.coin().then(|| dice.id(UserId::from_bits)),
+            channel: dice.coin().then_some(NoticeChannel::Mail),
+            tries: u32::from(dice.roll(2)),
+            due_at: dice.time(),
+            until: dice.time(),
+            created_at: dice.time(),
+        }),
+        55 => Op::TakeNotice {
+            workspace,
+            notice: dice.id(NoticeId::from_bits),
+            tries: u32::from(dice.roll(2)),
+            due_at: dice.time(),
+        },
+        56 => Op::DropNotice {
+            workspace,
+            notice: dice.id(NoticeId::from_bits),
         },
         _ => Op::TakeInbox {
             workspace,

@@ -11,6 +11,7 @@ pub async fn reads(store: &Store) -> Vec<String> {
     for n in 1..4 {
         read!(
             store.due_triggers(Time(10 * n), 2),
+            store.due_notices(Time(10 * n), 2),
             store.trigger_of_hook(&HookId::from_bits(u128::try_from(n).unwrap()))
         );
     }
