@@ -218,10 +218,11 @@ async fn saying_no_here_or_at_the_provider_asks_for_no_token_and_can_be_taken_ba
         .decline(&bench.workspace, &id, &bench.ana.id, &bench.who(&bench.ana))
         .await
         .unwrap();
-    let declined = InboxMessage::Declined {
+    let declined = |sign_in: &SignInId| InboxMessage::Declined {
         slot: SLOT.parse().unwrap(),
+        sign_in: Some(sign_in.clone()),
     };
-    assert_eq!(bench.inbox(&run).await, std::slice::from_ref(&declined));
+    assert_eq!(bench.inbox(&run).await, [declined(&id)]);
     let other = bench.run(&bench.ana).await;
     let second = bench.pause(&bench.ask(&other, &bench.ana)).await;
     let state = bench.begin(&second, &bench.ana).await;
@@ -238,7 +239,7 @@ async fn saying_no_here_or_at_the_provider_asks_for_no_token_and_can_be_taken_ba
             .code(),
         "denied"
     );
-    assert_eq!(bench.inbox(&other).await, [declined]);
+    assert_eq!(bench.inbox(&other).await, [declined(&second)]);
     assert_eq!(bench.provider.token_requests(), 0);
     assert!(
         bench

@@ -43,11 +43,20 @@ impl Drive {
                         self.take(Event::SlotBound { slot, bound, at })?;
                     }
                 }
-                InboxMessage::Declined { slot, .. } => {
+                InboxMessage::Declined { slot, sign_in } => {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
-                    let open = number.is_some_and(
-                        |n| matches!(&self.run.slots[n], SlotState::Asked { reason, .. } if *reason != AskReason::Declined),
-                    );
+                    // Somebody else's no to what they were asked for the same slot is not this person's.
+                    let open = number.is_some_and(|n| match &self.run.slots[n] {
+                        SlotState::Asked {
+                            reason,
+                            sign_in: asked,
+                            ..
+                        } => {
+                            *reason != AskReason::Declined
+                                && sign_in.as_ref().is_none_or(|said| said == asked)
+                        }
+                        _ => false,
+                    });
                     if open {
                         self.take(Event::SlotDeclined { slot, at })?;
                     }
