@@ -15,6 +15,7 @@ mod foreign;
 mod hostile;
 mod kill9;
 mod needles;
+mod rows;
 mod rules;
 mod story;
 mod triggers;
