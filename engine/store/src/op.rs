@@ -327,4 +327,11 @@ pub enum Op {
         workspace: WorkspaceId,
         notice: NoticeId,
     },
+
+    /// Erases what is personal of a user in all records of the audit log so far. The record `audit.erased` of it, object `user` and their id, must
+    /// be in the same commit and be made by somebody else: it accounts for what `verify` finds missing.
+    ErasePersonal {
+        workspace: WorkspaceId,
+        user: UserId,
+    },
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use actas_core::Time;
-use actas_core::audit::{Actor, Draft, Verifier};
+use actas_core::audit::{Actor, Draft, ERASED, Verifier};
 use actas_core::ids::*;
 use actas_core::run::Rule;
 use actas_store::*;
@@ -129,6 +129,84 @@ async fn four_writers_on_postgres_leave_no_gap_and_no_fork() {
         task.await.unwrap();
     }
     assert_eq!(chain(&stores[0], &ws).await.len(), 4 * 8 * 23);
+}
+
+#[tokio::test]
+async fn a_person_is_erased_from_every_record_with_a_record_of_it_and_the_chain_still_verifies() {
+    for place in places() {
+        let (store, ws, other) = (place.open().await, ws(), ws());
+        let (ana, ben) = (id(UserId::from_bits), id(UserId::from_bits));
+        let by = |who: &UserId, login: &str| Actor::User {
+            id: who.clone(),
+            login: login.to_owned(),
+        };
+        let alone = Draft {
+            person: None,
+            ..full(&ws, &ana, &ben)
+        };
+        let refused = Draft {
+            actor: Actor::Anonymous,
+            ..full(&ws, &ana, &ben)
+        };
+        // Ana for Ben, Ben for Ana, Ana alone, somebody unknown for Ben, and Ana in another workspace.
+        let audit = vec![
+            full(&ws, &ana, &ben),
+            full(&ws, &ben, &ana),
+            alone,
+            refused,
+            full(&other, &ana, &ana),
+        ];
+        let ops = Vec::new();
+        store.commit(Commit { ops, audit }).await.unwrap();
+        let erase = |user: &UserId| Op::ErasePersonal {
+            workspace: ws.clone(),
+            user: user.clone(),
+        };
+        let record = |user: &UserId, by: Actor| {
+            let mut draft = draft(&ws, ERASED);
+            (draft.object.kind, draft.object.id) = ("user".to_owned(), user.to_string());
+            Draft { actor: by, ..draft }
+        };
+        // Neither without the other, nor of oneself, nor of somebody else.
+        for (ops, audit) in [
+            (vec![erase(&ana)], Vec::new()),
+            (Vec::new(), vec![record(&ana, by(&ben, "ben"))]),
+            (vec![erase(&ana)], vec![record(&ana, by(&ana, "ana"))]),
+            (vec![erase(&ana)], vec![record(&ben, by(&ben, "ben"))]),
+        ] {
+            let done = store.commit(Commit { ops, audit }).await;
+            assert!(is_conflict(done, "erase_personal"), "{}", place.kind);
+        }
+        let audit = vec![record(&ana, by(&ben, "ben"))];
+        let ops = vec![erase(&ana)];
+        store.commit(Commit { ops, audit }).await.unwrap();
+        let left: Vec<String> = chain(&store, &ws)
+            .await
+            .iter()
+            .map(|entry| {
+                let fields = entry.personal.iter().map(|kept| kept.field.as_str());
+                fields.collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        expect_test::expect![[r#"
+            [
+                "person account",
+                "actor ip agent",
+                "",
+                "person account ip agent",
+                "actor ip",
+            ]
+        "#]]
+        .assert_debug_eq(&left);
+        assert_eq!(chain(&store, &other).await[0].personal.len(), 5);
+        // What is hers is still found by her id.
+        let filter = AuditFilter {
+            person: Some(ana),
+            ..AuditFilter::default()
+        };
+        let found = store.reader(&ws).audit(&filter, 10, None).await.unwrap();
+        assert_eq!(found.items.len(), 3);
+    }
 }
 
 fn full(ws: &WorkspaceId, ana: &UserId, ben: &UserId) -> Draft {

@@ -14,7 +14,7 @@ mod view;
 
 pub use personal::{Commitments, Field, Personal, Salt};
 pub use record::{ActorKind, FORMAT, GENESIS, MAX_RECORD_BYTES, Record, link};
-pub use verify::{Broken, Verifier};
+pub use verify::{Broken, ERASED, Verifier};
 pub use view::view;
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audit::personal::{Commitments, Field, Personal, Salt, hexed};
+use crate::audit::verify::ERASED;
 use crate::audit::{Actor, Draft, Hash, Object};
 use crate::ids::{ConnectionId, RunId, UserId, WorkspaceId};
 use crate::run::Rule;
@@ -142,6 +143,24 @@ impl Record {
         }
         out.bytes(&self.prev);
         out.0
+    }
+
+    /// Whose a personal value of it is, so that it goes when they are erased: where it came from belongs to who did it, the account to whom it
+    /// was done for; where there is only one of the two, all of it is theirs. Of somebody who was not recognised, nobody's.
+    pub fn whose(&self, field: Field) -> Option<&UserId> {
+        let (actor, person) = (self.actor_id.as_ref(), self.person.as_ref());
+        match field {
+            Field::Actor => actor,
+            Field::Person => person,
+            Field::Account => person.or(actor),
+            Field::Ip | Field::Agent => actor.or(person),
+        }
+    }
+
+    /// The person of whom it says that what was personal of them is gone from every record before it.
+    pub fn erases(&self) -> Option<UserId> {
+        let meant = self.action == ERASED && self.object.kind == "user" && self.outcome == "ok";
+        meant.then(|| self.object.id.parse().ok()).flatten()
     }
 
     /// SHA-256 of the canonical bytes: what `hash` must be.

@@ -171,8 +171,136 @@ fn altered_added_and_exchanged_side_values_are_named() {
     );
 }
 
+/// Links a record behind a chain.
+fn add(chain: &mut Chain, draft: &Draft) {
+    let (last, _) = chain.last().unwrap();
+    let linked = link(draft, last.seq + 1, last.hash, &mut || [99; 16]);
+    chain.push(linked);
+}
+
+/// Ben (200) did something for Ana, who is the person of record 2, from which everything of hers is erased; then it is recorded.
+fn erased_chain() -> Chain {
+    let (mut chain, ana, ben) = (chain(4), UserId::from_bits(2), UserId::from_bits(200));
+    let ben = || Actor::User {
+        id: ben.clone(),
+        login: "ben".into(),
+    };
+    let mut other = draft(2);
+    other.actor = ben();
+    add(&mut chain, &other);
+    for (record, personal) in &mut chain {
+        personal.retain(|kept| record.whose(kept.field) != Some(&ana));
+    }
+    let mut erasure = draft(200);
+    erasure.actor = ben();
+    erasure.action = ERASED.into();
+    erasure.object = Object {
+        kind: "user".into(),
+        id: ana.to_string(),
+        version: None,
+    };
+    add(&mut chain, &erasure);
+    add(&mut chain, &draft(7));
+    chain
+}
+
+fn check_end(tamper: impl FnOnce(&mut Chain), expect: Expect) {
+    let mut chain = erased_chain();
+    let end = |chain: &Chain| verify(chain).and_then(|v| v.check_erasures());
+    assert_eq!(end(&chain), Ok(()), "the chain was right before");
+    tamper(&mut chain);
+    let found = end(&chain).map_or_else(|broken| broken.to_string(), |()| "right".into());
+    expect.assert_eq(&found);
+}
+
+/// Writes a record anew, and all records behind it: what somebody with the database in their hands could do.
+fn forge(chain: &mut Chain, from: usize, change: impl FnOnce(&mut Record)) {
+    change(&mut chain[from].0);
+    for at in from..chain.len() {
+        chain[at].0.prev = at
+            .checked_sub(1)
+            .map_or(GENESIS, |before| chain[before].0.hash);
+        chain[at].0.hash = chain[at].0.computed_hash();
+    }
+}
+
 #[test]
-fn erased_personal_values_leave_the_chain_right_and_are_counted() {
+fn values_of_an_erased_person_are_missing_rightly_and_those_of_others_stay() {
+    let chain = erased_chain();
+    let fields = |at: usize| {
+        chain[at]
+            .1
+            .iter()
+            .map(|kept| kept.field)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(fields(1), []);
+    // Where Ben came from is his, though he did it for Ana.
+    assert_eq!(fields(4), [Field::Actor, Field::Ip]);
+    let verifier = verify(&chain).unwrap();
+    assert_eq!((verifier.erased(), verifier.check_erasures()), (6, Ok(())));
+}
+
+#[test]
+fn a_value_that_is_missing_without_an_erasure_of_its_person_is_named() {
+    check_end(
+        |c| drop(c[3].1.remove(2)),
+        expect![
+            "record 4 has lost its personal value `account`, and no later record says that usr_00000000000000000000000004 was erased (it was deleted)"
+        ],
+    );
+    check_end(
+        |c| c[4].1.retain(|kept| kept.field != Field::Ip),
+        expect![
+            "record 5 has lost its personal value `ip`, and no later record says that usr_00000000000000000000000068 was erased (it was deleted)"
+        ],
+    );
+    // Behind the erasure it accounts for nothing, not even of the same person.
+    check_end(
+        |c| {
+            let mut later = draft(2);
+            later.account = None;
+            add(c, &later);
+            c[7].1.retain(|kept| kept.field != Field::Person);
+        },
+        expect![
+            "record 8 has lost its personal value `person`, and no later record says that usr_00000000000000000000000002 was erased (it was deleted)"
+        ],
+    );
+}
+
+#[test]
+fn only_an_erasure_of_exactly_that_person_accounts_for_it() {
+    fn named(tamper: impl FnOnce(&mut Chain)) {
+        check_end(
+            tamper,
+            expect![
+                "record 2 has lost its personal value `actor`, and no later record says that usr_00000000000000000000000002 was erased (it was deleted)"
+            ],
+        );
+    }
+    named(|c| {
+        forge(c, 5, |record| {
+            record.object.id = UserId::from_bits(3).to_string();
+        });
+    });
+    named(|c| forge(c, 5, |record| record.object.kind = "connection".into()));
+    named(|c| forge(c, 5, |record| record.outcome = "refused".into()));
+    named(|c| c.truncate(5));
+}
+
+#[test]
+fn a_value_of_somebody_unknown_cannot_be_erased() {
+    let mut draft = draft(1);
+    (draft.actor, draft.person) = (Actor::Anonymous, None);
+    let (record, _) = link(&draft, 1, GENESIS, &mut || [1; 16]);
+    let found = verify(&vec![(record, Vec::new())]).map(drop).unwrap_err();
+    expect!["record 1 has lost its personal value `account`, which belongs to nobody who could be erased (it was deleted)"]
+        .assert_eq(&found.to_string());
+}
+
+#[test]
+fn missing_personal_values_leave_the_chain_right_and_are_counted() {
     let mut chain = chain(5);
     chain[1].1.clear();
     chain[3].1.retain(|kept| kept.field != Field::Account);
@@ -335,7 +463,7 @@ proptest! {
         if let Ok(changed) = serde_json::from_slice::<(Record, Vec<Personal>)>(&text) {
             let same = changed == chain[place];
             chain[place] = changed;
-            let found = verify(&chain).map(drop);
+            let found = verify(&chain).and_then(|verifier| verifier.check_erasures());
             prop_assert_eq!(found.is_ok(), same);
             if let Err(broken) = found {
                 let named = broken.seq;

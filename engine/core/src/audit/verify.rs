@@ -1,9 +1,14 @@
-//! Walking a chain: every record must be as it was written, in its place, with its side values unaltered or gone.
+//! Walking a chain: every record must be as it was written, in its place, with its side values unaltered, or erased as a later record says.
+
+use std::collections::BTreeMap;
 
 use crate::audit::personal::Personal;
 use crate::audit::record::{GENESIS, Record};
 use crate::audit::{Field, Hash};
-use crate::ids::WorkspaceId;
+use crate::ids::{UserId, WorkspaceId};
+
+/// The action of a record that says: what was personal of the user it names is gone from all records before it.
+pub const ERASED: &str = "audit.erased";
 
 /// The first record that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +27,8 @@ pub struct Verifier {
     seq: u64,
     hash: Hash,
     erased: u64,
+    /// For each person, the first of their values that is missing and that no erasure has accounted for yet.
+    owed: BTreeMap<UserId, (u64, Field)>,
     broken: Option<Broken>,
 }
 
@@ -38,11 +45,13 @@ impl Verifier {
             seq,
             hash,
             erased: 0,
+            owed: BTreeMap::new(),
             broken: None,
         }
     }
 
-    /// Takes the next record with what the side table has for it. A value that was erased is simply absent.
+    /// Takes the next record with what the side table has for it. A value that was erased is simply absent; whether a later record says that
+    /// its person was erased shows only at the end, see [`Self::check_erasures`].
     ///
     /// # Errors
     /// The first fault of the chain, also again at every later call.
@@ -51,10 +60,16 @@ impl Verifier {
             return Err(broken.clone());
         }
         match self.check(record, personal) {
-            Ok(erased) => {
+            Ok(missing) => {
                 self.seq = record.seq;
                 self.hash = record.hash;
-                self.erased += erased;
+                if let Some(user) = record.erases() {
+                    self.owed.remove(&user);
+                }
+                for (field, whose) in missing {
+                    self.erased += 1;
+                    self.owed.entry(whose).or_insert((record.seq, field));
+                }
                 Ok(())
             }
             Err((seq, why)) => {
@@ -65,7 +80,12 @@ impl Verifier {
         }
     }
 
-    fn check(&self, record: &Record, personal: &[Personal]) -> Result<u64, (u64, String)> {
+    /// What is missing of a record that is right otherwise, and whose it was.
+    fn check(
+        &self,
+        record: &Record,
+        personal: &[Personal],
+    ) -> Result<Vec<(Field, UserId)>, (u64, String)> {
         let (last, expected) = (self.seq, self.seq.saturating_add(1));
         if record.seq > expected {
             let found = record.seq;
@@ -115,14 +135,50 @@ impl Verifier {
                 Some(_) => seen.push(value.field),
             }
         }
-        // Both are at most as many as there are fields.
-        Ok((record.commitments.0.len() - seen.len()) as u64)
+        let mut missing = Vec::new();
+        for field in erased(record, personal) {
+            match record.whose(field) {
+                Some(whose) => missing.push((field, whose.clone())),
+                None => {
+                    return fault(format!(
+                        "has lost its personal value `{}`, which belongs to nobody who could be erased (it was deleted)",
+                        field.as_str()
+                    ));
+                }
+            }
+        }
+        Ok(missing)
     }
 
-    /// Compares the end of what was pushed with a head or a checkpoint kept elsewhere: a tail that was cut off is seen only so.
+    /// Whether every personal value that is missing belonged to a person of whom a later record says that they were erased. For the end of a
+    /// chain: what it was erased for stands behind it.
     ///
     /// # Errors
-    /// The record that is missing or not the one it was.
+    /// The first record with a value that is missing for no reason; or the first fault of the chain.
+    pub fn check_erasures(&self) -> Result<(), Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let first = self
+            .owed
+            .iter()
+            .min_by_key(|(_, (seq, field))| (*seq, *field));
+        first.map_or(Ok(()), |(user, (seq, field))| {
+            Err(Broken {
+                seq: *seq,
+                why: format!(
+                    "has lost its personal value `{}`, and no later record says that {user} was erased (it was deleted)",
+                    field.as_str()
+                ),
+            })
+        })
+    }
+
+    /// Compares the end of what was pushed with a head or a checkpoint kept elsewhere: a tail that was cut off is seen only so. Then
+    /// [`Self::check_erasures`].
+    ///
+    /// # Errors
+    /// The record that is missing or not the one it was, or that has lost a value.
     pub fn check_head(&self, seq: u64, hash: Hash) -> Result<(), Broken> {
         let fault = |seq, why: String| Err(Broken { seq, why });
         if let Some(broken) = &self.broken {
@@ -148,7 +204,7 @@ impl Verifier {
                 "is not the one that the head names (it was replaced)".to_owned(),
             );
         }
-        Ok(())
+        self.check_erasures()
     }
 
     /// The last record that was found right: its number and hash; 0 and [`GENESIS`] if there was none.
@@ -156,7 +212,7 @@ impl Verifier {
         (self.seq, self.hash)
     }
 
-    /// How many personal values were found erased.
+    /// How many personal values were found missing.
     pub fn erased(&self) -> u64 {
         self.erased
     }

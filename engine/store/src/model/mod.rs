@@ -2,6 +2,7 @@
 //! Compiled for tests only. Must not be quick at the price of being clear.
 
 mod asked;
+mod audit;
 mod limits;
 mod ops;
 mod snapshot;
@@ -125,6 +126,7 @@ impl Model {
         let mut tables = self.tables();
         let mut after = tables.clone();
         commit.ops.iter().try_for_each(write::check)?;
+        write::audit::check(commit)?;
         for op in &commit.ops {
             after.apply(op).map_err(|why| CommitError::Conflict {
                 op: op.name(),

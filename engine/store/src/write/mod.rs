@@ -1,6 +1,7 @@
 //! From operations to statements. Pure: what an operation means is said here, once, for both databases.
 
 mod asked;
+pub(crate) mod audit;
 mod connections;
 mod flows;
 pub(crate) mod limits;
@@ -12,7 +13,7 @@ mod triggers;
 pub(crate) use runs::DIGEST;
 
 use actas_core::Time;
-use actas_core::audit;
+use actas_core::audit::{Actor, Draft};
 use actas_core::ids::{FlowId, RunId, WorkspaceId};
 
 use crate::op::{Commit, Op};
@@ -26,7 +27,7 @@ pub(crate) struct Prepared {
     /// Operation by operation, in order.
     pub ops: Vec<(&'static str, Vec<Statement>)>,
     /// To be linked last.
-    pub audit: Vec<audit::Draft>,
+    pub audit: Vec<Draft>,
     /// Whether it may change a row that is kept in memory.
     pub unsettles: bool,
     /// What the rest of the world wants to know once it is durable.
@@ -62,6 +63,7 @@ impl Prepared {
                     .map(|until| Time(until.micros().saturating_add(skew)));
             }
         }
+        audit::check(&commit)?;
         let mut prepared = Self {
             ops: Vec::with_capacity(commit.ops.len()),
             audit: commit.audit,
@@ -122,13 +124,13 @@ pub(crate) fn is_final(state: &str) -> bool {
 }
 
 /// PostgreSQL cannot keep a NUL, and an act that could not be recorded could not be done.
-fn strip_nul(draft: &mut audit::Draft) {
+fn strip_nul(draft: &mut Draft) {
     fn clean(text: &mut String) {
         if text.contains('\0') {
             *text = text.replace('\0', "\u{fffd}");
         }
     }
-    if let audit::Actor::User { login, .. } = &mut draft.actor {
+    if let Actor::User { login, .. } = &mut draft.actor {
         clean(login);
     }
     if let Some((_, login)) = &mut draft.person {
@@ -225,6 +227,7 @@ impl Op {
             Self::AddNotice(_) => "add_notice",
             Self::TakeNotice { .. } => "take_notice",
             Self::DropNotice { .. } => "drop_notice",
+            Self::ErasePersonal { .. } => "erase_personal",
         }
     }
 
@@ -398,6 +401,7 @@ impl Op {
                 due_at,
             } => notices::take_notice(workspace, notice, *tries, *due_at),
             Self::DropNotice { workspace, notice } => notices::drop_notice(workspace, notice),
+            Self::ErasePersonal { workspace, user } => audit::erase_personal(workspace, user),
         }
     }
 

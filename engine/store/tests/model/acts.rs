@@ -38,7 +38,9 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = 58;
+pub const KINDS: u8 = 59;
+/// Behind all that have a number of their own; the last is for whatever is left.
+const ERASE: u8 = KINDS - 2;
 
 pub async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
@@ -507,6 +509,10 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             notice: dice.id(NoticeId::from_bits),
         },
+        ERASE => Op::ErasePersonal {
+            workspace,
+            user: dice.id(UserId::from_bits),
+        },
         _ => Op::TakeInbox {
             workspace,
             inbox: InboxId::from_bits(u128::from(dice.roll(6))),
@@ -621,6 +627,19 @@ fn add_run(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Op {
     }
 }
 
+/// The record that an erasure must come with.
+fn erasure(op: &Op) -> Option<actas_core::audit::Draft> {
+    let Op::ErasePersonal { workspace, user } = op else {
+        return None;
+    };
+    let mut draft = draft(workspace, actas_core::audit::ERASED);
+    draft.actor = actas_core::audit::Actor::LocalOperator;
+    draft.object.kind = "user".to_owned();
+    draft.object.id = user.to_string();
+    draft.at = Time(8);
+    Some(draft)
+}
+
 /// One act and what came of it, as text.
 pub async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
     let lease = |dice: &mut Dice| Duration::from_secs(u64::from(dice.roll(2)) * 3600);
@@ -660,6 +679,10 @@ pub async fn act(store: &Store, dice: &mut Dice, ops: &[Op]) -> String {
                     .collect(),
             };
             let ops = ops.to_vec();
+            let audit = audit
+                .into_iter()
+                .chain(ops.iter().filter_map(erasure))
+                .collect();
             match store.commit(Commit { ops, audit }).await {
                 Ok(()) => "ok".to_owned(),
                 Err(CommitError::Conflict { op, .. }) => format!("refused: {op}"),
