@@ -207,14 +207,19 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 }
             }
         }
-        20 => Op::LeaseRefresh {
-            workspace,
-            connection: dice.id(ConnectionId::from_bits),
-            worker: dice.id(WorkerId::from_bits),
-            until: dice.time(),
-            now: dice.time(),
-            expect: i64::from(dice.roll(3)),
-        },
+        20 => {
+            let connection = dice.id(ConnectionId::from_bits);
+            let known = reader.connection(&connection).await.unwrap();
+            let known = known.filter(|_| dice.roll(4) > 0);
+            Op::LeaseRefresh {
+                workspace,
+                connection,
+                worker: dice.id(WorkerId::from_bits),
+                until: dice.time(),
+                now: dice.time(),
+                expect: known.map_or_else(|| i64::from(dice.roll(3)), |row| row.token_version),
+            }
+        }
         21 => Op::ReleaseRefresh {
             workspace,
             connection: dice.id(ConnectionId::from_bits),
