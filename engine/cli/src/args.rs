@@ -1,5 +1,6 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
+mod people;
 mod runs;
 mod values;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use people::{PoliciesCommand, RolesCommand, TokensCommand, UsersCommand};
 pub use runs::{Answer, RunsCommand};
 pub use values::{SecretsCommand, VarsCommand};
 
@@ -189,6 +191,12 @@ pub enum Command {
     /// API tokens: add.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Roles: list, set, delete.
+    #[command(subcommand)]
+    Roles(RolesCommand),
+    /// What the workspace has decided for everybody: list, set.
+    #[command(subcommand)]
+    Policies(PoliciesCommand),
     /// Run the server: API, pages, and a worker inside.
     Serve,
     /// Print the effective settings, secrets hidden.
@@ -522,77 +530,6 @@ pub struct AuditFilters {
     /// How many.
     #[arg(long, default_value_t = 50)]
     pub limit: u32,
-}
-
-/// `users`
-#[derive(Debug, Subcommand)]
-pub enum UsersCommand {
-    /// All people.
-    List,
-    /// Add a person; prints a one-time link with which they choose a password.
-    Add {
-        /// What they log in with.
-        login: String,
-        /// What people call them.
-        #[arg(long)]
-        name: Option<String>,
-        /// Where mail reaches them.
-        #[arg(long)]
-        email: Option<String>,
-        /// The login of whoever decides for them.
-        #[arg(long)]
-        manager: Option<String>,
-        /// A role: runner, builder, auditor, admin or owner; may be given several times.
-        #[arg(long = "role", default_value = "runner")]
-        roles: Vec<String>,
-        /// The command line on this machine may act as them.
-        #[arg(long)]
-        local: bool,
-    },
-    /// Change a person; what is left out stays as it is.
-    Set {
-        /// Their login.
-        login: String,
-        /// What people call them.
-        #[arg(long)]
-        name: Option<String>,
-        /// Where mail reaches them.
-        #[arg(long)]
-        email: Option<String>,
-        /// The login of whoever decides for them.
-        #[arg(long)]
-        manager: Option<String>,
-        /// Exactly these roles; may be given several times.
-        #[arg(long = "role")]
-        roles: Vec<String>,
-        /// Whether the command line on this machine may act as them.
-        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-        local: Option<bool>,
-        /// Whether they are shut out.
-        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-        disabled: Option<bool>,
-    },
-    /// Print a new one-time link for a person, with which they choose a password.
-    Link {
-        /// Their login.
-        login: String,
-    },
-}
-
-/// `tokens`
-#[derive(Debug, Subcommand)]
-pub enum TokensCommand {
-    /// Make an API token for yourself; it is shown once.
-    Add {
-        /// What it is for.
-        name: String,
-        /// How many days it lasts.
-        #[arg(long, default_value_t = 90)]
-        days: u32,
-        /// What it may do beside starting and watching runs: `approvals` lets it approve and decide in your name.
-        #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
-    },
 }
 
 #[cfg(test)]

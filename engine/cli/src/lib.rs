@@ -21,7 +21,9 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, Global};
-use crate::commands::{audit, connections, flows, lists, local, people, run, runs, serve, values};
+use crate::commands::{
+    audit, connections, flows, lists, local, people, run, runs, serve, values, workspace,
+};
 use crate::exit::{Done, Failed};
 use crate::output::{Output, clean, colour};
 use crate::session::Session;
@@ -106,6 +108,8 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Audit(command) => audit::audit(client, command, output).await,
         Command::Users(command) => people::users(client, command, output).await,
         Command::Tokens(command) => people::tokens(client, command, output).await,
+        Command::Roles(command) => workspace::roles(client, command, output).await,
+        Command::Policies(command) => workspace::policies(client, command, output).await,
         Command::Settings => lists::settings(client, output).await,
         Command::Demo(_)
         | Command::Validate(_)

@@ -10,6 +10,7 @@ pub mod error;
 pub mod expr;
 pub mod flow;
 pub mod ids;
+pub mod policies;
 pub mod run;
 pub mod schedule;
 pub mod schema;

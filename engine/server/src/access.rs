@@ -1,6 +1,9 @@
-//! Who may do what: privileges, and the roles that are sets of them. The table below is the whole truth; nothing else grants anything.
+//! Who may do what: privileges, and the roles that are sets of them: those of the table below, and a workspace's own. Nothing else grants
+//! anything.
 
-use actas_store::UserRow;
+use std::collections::BTreeSet;
+
+use actas_store::{ReadError, Reader, RoleRow, UserRow};
 
 /// A named right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,13 +18,17 @@ pub enum Privilege {
     FlowsPublish,
     /// Stop and start flows.
     FlowsStop,
+    /// Delete flows.
+    FlowsDelete,
     /// See shared connections.
     ConnectionsView,
     /// Attach a shared connection to a flow.
     ConnectionsUse,
     /// Make a shared connection by signing in.
     ConnectionsAdd,
-    /// Delete shared connections.
+    /// Renew, disconnect and move shared connections, give them another password.
+    ConnectionsEdit,
+    /// Delete connections, shared ones and those of people.
     ConnectionsDelete,
     /// See whose personal connections there are.
     RuntimeConnectionsView,
@@ -39,6 +46,12 @@ pub enum Privilege {
     UsersView,
     /// Add and change people.
     UsersEdit,
+    /// Erase what is known of people.
+    UsersErase,
+    /// Make, change and delete roles.
+    RolesEdit,
+    /// See and revoke the API tokens of others.
+    TokensView,
     /// Make and change app clients.
     AppsEdit,
     /// Set and delete the workspace's values.
@@ -51,23 +64,27 @@ pub enum Privilege {
     AuditExport,
     /// Leave a reviewer's record.
     AuditReview,
-    /// See effective settings.
+    /// See effective settings, and what the workspace has decided.
     SettingsView,
+    /// Decide for the workspace: its policies, where its people log in, which applications it trusts.
+    PoliciesEdit,
 }
 
 use Privilege as P;
 
 impl Privilege {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 30] = [
         P::FlowsRun,
         P::FlowsView,
         P::FlowsEdit,
         P::FlowsPublish,
         P::FlowsStop,
+        P::FlowsDelete,
         P::ConnectionsView,
         P::ConnectionsUse,
         P::ConnectionsAdd,
+        P::ConnectionsEdit,
         P::ConnectionsDelete,
         P::RuntimeConnectionsView,
         P::RuntimeConnectionsEdit,
@@ -77,6 +94,9 @@ impl Privilege {
         P::RunsDecide,
         P::UsersView,
         P::UsersEdit,
+        P::UsersErase,
+        P::RolesEdit,
+        P::TokensView,
         P::AppsEdit,
         P::VarsEdit,
         P::SecretsEdit,
@@ -84,7 +104,13 @@ impl Privilege {
         P::AuditExport,
         P::AuditReview,
         P::SettingsView,
+        P::PoliciesEdit,
     ];
+
+    /// The privilege of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == name)
+    }
 
     /// The name in answers.
     pub fn as_str(self) -> &'static str {
@@ -94,9 +120,11 @@ impl Privilege {
             P::FlowsEdit => "flows.edit",
             P::FlowsPublish => "flows.publish",
             P::FlowsStop => "flows.stop",
+            P::FlowsDelete => "flows.delete",
             P::ConnectionsView => "connections.view",
             P::ConnectionsUse => "connections.use",
             P::ConnectionsAdd => "connections.add",
+            P::ConnectionsEdit => "connections.edit",
             P::ConnectionsDelete => "connections.delete",
             P::RuntimeConnectionsView => "runtime_connections.view",
             P::RuntimeConnectionsEdit => "runtime_connections.edit",
@@ -106,6 +134,9 @@ impl Privilege {
             P::RunsDecide => "runs.decide",
             P::UsersView => "users.view",
             P::UsersEdit => "users.edit",
+            P::UsersErase => "users.erase",
+            P::RolesEdit => "roles.edit",
+            P::TokensView => "tokens.view",
             P::AppsEdit => "apps.edit",
             P::VarsEdit => "vars.edit",
             P::SecretsEdit => "secrets.edit",
@@ -113,14 +144,15 @@ impl Privilege {
             P::AuditExport => "audit.export",
             P::AuditReview => "audit.review",
             P::SettingsView => "settings.view",
+            P::PoliciesEdit => "policies.edit",
         }
     }
 }
 
-/// The roles there are.
+/// The roles that come with Actas.
 pub const ROLES: [&str; 5] = ["runner", "builder", "auditor", "admin", "owner"];
 
-/// What a role may do. A name that is no role may do nothing.
+/// What a role that comes with Actas may do. A name that is none of them may do nothing by it.
 pub fn privileges(role: &str) -> &'static [Privilege] {
     match role {
         "runner" => &[P::FlowsRun],
@@ -130,9 +162,11 @@ pub fn privileges(role: &str) -> &'static [Privilege] {
             P::FlowsEdit,
             P::FlowsPublish,
             P::FlowsStop,
+            P::FlowsDelete,
             P::ConnectionsView,
             P::ConnectionsUse,
             P::ConnectionsAdd,
+            P::ConnectionsEdit,
             P::RuntimeConnectionsView,
             P::RuntimeConnectionsEdit,
         ],
@@ -150,9 +184,11 @@ pub fn privileges(role: &str) -> &'static [Privilege] {
             P::FlowsEdit,
             P::FlowsPublish,
             P::FlowsStop,
+            P::FlowsDelete,
             P::ConnectionsView,
             P::ConnectionsUse,
             P::ConnectionsAdd,
+            P::ConnectionsEdit,
             P::ConnectionsDelete,
             P::RuntimeConnectionsView,
             P::RuntimeConnectionsEdit,
@@ -161,25 +197,81 @@ pub fn privileges(role: &str) -> &'static [Privilege] {
             P::RunsDecide,
             P::UsersView,
             P::UsersEdit,
+            P::RolesEdit,
+            P::TokensView,
             P::AppsEdit,
             P::VarsEdit,
             P::SecretsEdit,
             P::AuditView,
             P::AuditExport,
             P::SettingsView,
+            P::PoliciesEdit,
         ],
         "owner" => &P::ALL,
         _ => &[],
     }
 }
 
-/// Whether a person has a privilege. Somebody who is switched off has none.
-pub fn may(user: &UserRow, privilege: Privilege) -> bool {
-    !user.disabled
-        && user
-            .roles
-            .iter()
-            .any(|role| privileges(role).contains(&privilege))
+/// What somebody, or a role, may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights(BTreeSet<Privilege>);
+
+impl Rights {
+    /// What a person may do by their roles, of those that come with Actas and of the workspace's `own`. Somebody who is switched off has none.
+    pub fn of(user: &UserRow, own: &[RoleRow]) -> Self {
+        if user.disabled {
+            return Self::default();
+        }
+        Self(
+            user.roles
+                .iter()
+                .flat_map(|role| Self::of_role(role, own).0)
+                .collect(),
+        )
+    }
+
+    /// What a role allows. One that comes with Actas means what it says there, whatever the workspace's own are called; a name of neither
+    /// allows nothing.
+    pub fn of_role(role: &str, own: &[RoleRow]) -> Self {
+        if ROLES.contains(&role) {
+            return Self(privileges(role).iter().copied().collect());
+        }
+        let names = own.iter().filter(|row| row.name.as_str() == role);
+        Self(
+            names
+                .flat_map(|row| &row.privileges)
+                .filter_map(|name| Privilege::of(name))
+                .collect(),
+        )
+    }
+
+    /// What the roles of a reader's workspace let a person do. The workspace's own roles are read only for those who have one.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn read(reader: &Reader, user: &UserRow) -> Result<Self, ReadError> {
+        let known = |role: &String| ROLES.contains(&role.as_str());
+        let own = match user.roles.iter().all(known) {
+            true => Vec::new(),
+            false => reader.roles().await?,
+        };
+        Ok(Self::of(user, &own))
+    }
+
+    /// Whether this is one of them.
+    pub fn has(&self, privilege: Privilege) -> bool {
+        self.0.contains(&privilege)
+    }
+
+    /// The first of these that the others are not.
+    pub fn beyond(&self, others: &Self) -> Option<Privilege> {
+        self.0.difference(&others.0).next().copied()
+    }
+
+    /// All of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Privilege> + '_ {
+        self.0.iter().copied()
+    }
 }
 
 /// Whether a flow's run list names a person: by login, by `role:NAME`, or as `everyone`.
@@ -242,9 +334,11 @@ mod tests {
             flows.edit                . x . x x
             flows.publish             . x . x x
             flows.stop                . x . x x
+            flows.delete              . x . x x
             connections.view          . x . x x
             connections.use           . x . x x
             connections.add           . x . x x
+            connections.edit          . x . x x
             connections.delete        . . . x x
             runtime_connections.view  . x . x x
             runtime_connections.edit  . x . x x
@@ -254,6 +348,9 @@ mod tests {
             runs.decide               . . . x x
             users.view                . . x x x
             users.edit                . . . x x
+            users.erase               . . . . x
+            roles.edit                . . . x x
+            tokens.view               . . . x x
             apps.edit                 . . . x x
             vars.edit                 . . . x x
             secrets.edit              . . . x x
@@ -261,6 +358,7 @@ mod tests {
             audit.export              . . x x x
             audit.review              . . x . x
             settings.view             . . . x x
+            policies.edit             . . . x x
         "#]]
         .assert_eq(&table);
     }
@@ -268,11 +366,40 @@ mod tests {
     #[test]
     fn an_unknown_role_and_a_person_switched_off_may_do_nothing() {
         let mut user = person("ana", &["root", "Owner", ""]);
-        assert!(!P::ALL.into_iter().any(|p| may(&user, p)));
+        assert_eq!(Rights::of(&user, &[]), Rights::default());
         user.roles = vec!["owner".into()];
-        assert!(P::ALL.into_iter().all(|p| may(&user, p)));
+        let all = Rights::of(&user, &[]);
+        assert!(P::ALL.into_iter().all(|p| all.has(p)));
         user.disabled = true;
-        assert!(!P::ALL.into_iter().any(|p| may(&user, p)));
+        assert_eq!(Rights::of(&user, &[]), Rights::default());
+    }
+
+    #[test]
+    fn a_role_of_the_workspaces_own_allows_what_it_names_and_cannot_stand_in_for_one_that_comes_with_actas()
+     {
+        let role = |name: &str, privileges: &[&str]| RoleRow {
+            name: name.parse().expect("a name"),
+            privileges: privileges.iter().map(|p| (*p).to_owned()).collect(),
+            updated_by: actas_core::ids::UserId::from_bits(1),
+            updated_at: actas_core::Time(0),
+        };
+        let own = [
+            role("desk", &["flows.run", "runs.view", "no.such"]),
+            role("runner", &["runs.reveal"]),
+        ];
+        let has = |roles: &[&str]| -> Vec<&str> {
+            let rights = Rights::of(&person("ana", roles), &own);
+            rights.iter().map(P::as_str).collect()
+        };
+        assert_eq!(has(&["desk"]), ["flows.run", "runs.view"]);
+        assert_eq!(has(&["runner"]), ["flows.run"]);
+        assert_eq!(has(&["Desk", "desk2"]), Vec::<&str>::new());
+        let (desk, runner) = (
+            Rights::of_role("desk", &own),
+            Rights::of_role("runner", &own),
+        );
+        assert_eq!(desk.beyond(&runner), Some(P::RunsView));
+        assert_eq!(runner.beyond(&desk), None);
     }
 
     #[test]

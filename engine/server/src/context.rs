@@ -11,7 +11,7 @@ use actas_core::ids::{UserId, WorkspaceId};
 use actas_core::run::Person;
 use actas_store::{Reader, SessionRow, UserRow};
 
-use crate::access::{Privilege, may};
+use crate::access::{Privilege, Rights};
 use crate::app::App;
 use crate::problem::Problem;
 
@@ -58,6 +58,8 @@ pub struct Context {
     pub reader: Reader,
     /// Who it is.
     pub user: UserRow,
+    /// What their roles let them do.
+    pub rights: Rights,
     /// How they came.
     pub via: Via,
     /// The peer's address; none through the socket.
@@ -128,7 +130,7 @@ impl Context {
 
     /// Whether they have a privilege.
     pub fn may(&self, privilege: Privilege) -> bool {
-        may(&self.user, privilege)
+        self.rights.has(privilege)
     }
 
     /// Asks for a privilege.

@@ -11,7 +11,7 @@ use actas_store::{
     BuildValueRow, Commit, CommitError, DraftRow, FlowRow, Op, ReadError, Reader, system,
 };
 
-use crate::access::{Privilege, default_runners, may};
+use crate::access::{Privilege, default_runners};
 use crate::context::{Context, Fill};
 
 /// Why a draft is not saved.
@@ -250,7 +250,7 @@ fn guard_dynamic(cx: &Context, flow: &Flow, before: Option<&DraftRow>) -> Result
             Privilege::RuntimeConnectionsView,
             Privilege::RuntimeConnectionsEdit,
         ] {
-            if !may(&cx.user, privilege) {
+            if !cx.may(privilege) {
                 return Err(DraftError::Dynamic(slot.clone(), privilege.as_str()));
             }
         }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::access::Rights;
 use crate::app::App;
 use crate::call::{Call, is_plain};
 use crate::context::{Context, Via, Visitor};
@@ -146,10 +147,13 @@ async fn answer(
                     _ => "this needs a person in a browser: an API token is not enough",
                 }));
             }
+            let reader = app.store.reader(&app.workspace);
+            let rights = Rights::read(&reader, &user).await?;
             let context = Context {
-                reader: app.store.reader(&app.workspace),
+                reader,
                 app,
                 user,
+                rights,
                 via,
                 ip,
                 agent,

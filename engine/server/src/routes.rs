@@ -135,6 +135,7 @@ pub fn table(terminal: bool) -> Vec<Route> {
     routes.extend(run_routes());
     routes.extend(own_routes());
     routes.extend(workspace_routes());
+    routes.extend(people_routes());
     if terminal {
         routes.push(public!(Page GET "/terminal/{token}" pages::terminal::show, "The link a terminal on this machine printed."));
         routes.push(public!(Page POST "/terminal/{token}" pages::terminal::enter, "Exchanges the terminal's link for a session."));
@@ -256,11 +257,21 @@ fn workspace_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first."),
         private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record."),
         private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written."),
+        private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden."),
+    ]
+}
+
+fn people_routes() -> Vec<Route> {
+    vec![
         private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People."),
         private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers a person with the new one's one-time link, and a program without."),
         private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person."),
         private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person."),
-        private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden."),
+        private!(Api GET "/api/v1/roles" Either with(P::UsersView), api::roles::list, "Roles: those that come with Actas and the workspace's own."),
+        private!(Api PUT "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::put, "Makes or changes a role of the workspace's own."),
+        private!(Api DELETE "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::delete, "Deletes a role that nobody has."),
+        private!(Api GET "/api/v1/policies" Either with(P::SettingsView), api::policies::show, "What the workspace has decided."),
+        private!(Api PUT "/api/v1/policies" Session with(P::PoliciesEdit), api::policies::change, "Decides for the workspace; what is left out stays as it is."),
     ]
 }
 

@@ -17,6 +17,13 @@ columns! {
     session_columns "hash, workspace_id, user_id, created_at, expires_at FROM sessions";
     login_link_columns "hash, workspace_id, user_id, expires_at FROM login_links";
     token_columns "hash, workspace_id, user_id, name, scopes, created_at, expires_at FROM tokens";
+    policies_columns "document, revision, updated_by, updated_at FROM policies";
+    seen_columns "user_id, seen_at FROM seen";
+    role_columns "name, privileges, updated_by, updated_at FROM roles";
+    identity_columns "issuer, subject, user_id, created_at FROM identities";
+    oidc_columns "document, updated_by, updated_at FROM oidc";
+    login_attempt_columns "state_hash, workspace_id, browser_hash, issuer, target, expires_at FROM login_attempts";
+    host_columns "name, document, updated_by, updated_at FROM hosts";
     flow_columns "id, name, title, stopped, last_version, runners, created_by, created_at FROM flows";
     draft_columns "flow_id, text, revision, updated_by, updated_at FROM drafts";
     build_value_columns "flow_id, slot, user_id, written, connection_id FROM build_values";
@@ -64,6 +71,17 @@ read_as! {
         hash: c.text()?, workspace: c.parsed()?, user: c.parsed()?, name: c.text()?, scopes: c.json()?,
         created_at: c.time()?, expires_at: c.time()?,
     };
+    PoliciesRow "policies" |c| Self {
+        policies: c.json()?, revision: c.small()?, updated_by: c.maybe_parsed()?, updated_at: c.time()?,
+    };
+    SeenRow "visit" |c| Self { user: c.parsed()?, at: c.time()? };
+    RoleRow "role" |c| Self { name: c.parsed()?, privileges: c.json()?, updated_by: c.parsed()?, updated_at: c.time()? };
+    IdentityRow "identity" |c| Self { issuer: c.text()?, subject: c.text()?, user: c.parsed()?, created_at: c.time()? };
+    OidcRow "OpenID provider" |c| Self { oidc: c.json()?, updated_by: c.parsed()?, updated_at: c.time()? };
+    LoginAttemptRow "login attempt" |c| Self {
+        state_hash: c.text()?, workspace: c.parsed()?, browser_hash: c.text()?, issuer: c.text()?, target: c.text()?, expires_at: c.time()?,
+    };
+    HostRow "host" |c| Self { name: c.parsed()?, host: c.json()?, updated_by: c.parsed()?, updated_at: c.time()? };
     FlowRow "flow" |c| Self {
         id: c.parsed()?, name: c.parsed()?, title: c.maybe_text()?, stopped: c.maybe_text()?, last_version: c.small()?,
         runners: c.json()?, created_by: c.parsed()?, created_at: c.time()?,

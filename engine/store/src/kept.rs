@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use actas_core::ids::{FlowName, UserId, WorkspaceId};
 
-use crate::rows::{FlowRow, TokenRow, UserRow};
+use crate::rows::{FlowRow, PoliciesRow, RoleRow, TokenRow, UserRow};
 use crate::store::ReadError;
 
 /// How many rows of a kind; beyond that they are read anew.
@@ -30,6 +30,8 @@ pub(crate) struct Rows {
     tokens: HashMap<String, TokenRow>,
     users: HashMap<(WorkspaceId, UserId), UserRow>,
     flows: HashMap<(WorkspaceId, FlowName), FlowRow>,
+    policies: HashMap<WorkspaceId, PoliciesRow>,
+    roles: HashMap<WorkspaceId, Vec<RoleRow>>,
 }
 
 /// One kind of them.
@@ -46,6 +48,14 @@ impl Rows {
 
     pub(crate) fn flows(&mut self) -> &mut HashMap<(WorkspaceId, FlowName), FlowRow> {
         &mut self.flows
+    }
+
+    pub(crate) fn policies(&mut self) -> &mut HashMap<WorkspaceId, PoliciesRow> {
+        &mut self.policies
+    }
+
+    pub(crate) fn roles(&mut self) -> &mut HashMap<WorkspaceId, Vec<RoleRow>> {
+        &mut self.roles
     }
 }
 

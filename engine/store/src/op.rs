@@ -6,6 +6,7 @@ use actas_core::ids::{
     ConnectionId, FlowId, InboxId, Name, NoticeId, RequestId, RunId, SignInId, SlotName, StepPath,
     UserId, VarName, WorkerId, WorkspaceId,
 };
+use actas_core::policies::Policies;
 
 use crate::rows::*;
 
@@ -62,6 +63,74 @@ pub enum Op {
     RevokeToken {
         workspace: WorkspaceId,
         hash: String,
+    },
+
+    /// The policies of a workspace; those that stand there must be of revision `expect` (0: none do). Theirs is one more then.
+    PutPolicies {
+        workspace: WorkspaceId,
+        policies: Policies,
+        expect: u32,
+        by: UserId,
+        at: Time,
+    },
+    /// A role of the workspace's own, or another meaning for it.
+    PutRole {
+        workspace: WorkspaceId,
+        role: RoleRow,
+    },
+    /// Removes a role; it must be there.
+    DeleteRole { workspace: WorkspaceId, name: Name },
+    /// Ends all sessions, tokens and one-time links of a person.
+    EndAccess {
+        workspace: WorkspaceId,
+        user: UserId,
+    },
+    /// Leaves nothing of a person but that there was one: the login is free again, what they are known by elsewhere is forgotten. They must be
+    /// switched off.
+    EraseUser {
+        workspace: WorkspaceId,
+        user: UserId,
+    },
+    /// Notes that a person was here; coarse.
+    SeeUser {
+        workspace: WorkspaceId,
+        user: UserId,
+        at: Time,
+    },
+    /// Another system's word for a person; it must not mean anybody yet.
+    AddIdentity {
+        workspace: WorkspaceId,
+        identity: IdentityRow,
+    },
+    /// Where people log in, if not here.
+    PutOidc {
+        workspace: WorkspaceId,
+        oidc: OidcRow,
+    },
+    /// They log in here alone; fine if they did.
+    DropOidc { workspace: WorkspaceId },
+    /// A new login elsewhere.
+    AddLoginAttempt(LoginAttemptRow),
+    /// Uses a login attempt up: it must be there, of this browser, and not have ended.
+    UseLoginAttempt {
+        workspace: WorkspaceId,
+        state_hash: String,
+        browser_hash: String,
+        now: Time,
+    },
+    /// A host application, or something else said of it.
+    PutHost {
+        workspace: WorkspaceId,
+        host: HostRow,
+    },
+    /// Removes a host application; it must be there.
+    DeleteHost { workspace: WorkspaceId, name: Name },
+    /// Uses something up that counts once; it must not have been used. What has ended is forgotten.
+    UseOnce {
+        workspace: WorkspaceId,
+        hash: String,
+        expires_at: Time,
+        now: Time,
     },
 
     /// A new flow; the name must be free.

@@ -12,11 +12,15 @@ use serde_json::Value;
 mod asked;
 mod limits;
 mod notices;
+mod people;
 mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
 pub use notices::{NoticeAbout, NoticeChannel, NoticeKind, NoticeRow};
+pub use people::{
+    Host, HostRow, IdentityRow, LoginAttemptRow, Oidc, OidcRow, PoliciesRow, RoleRow, SeenRow,
+};
 pub use triggers::{TriggerKind, TriggerRow};
 
 /// A person of one workspace.

@@ -11,3 +11,4 @@ pub mod runs;
 pub mod serve;
 pub mod triggers;
 pub mod values;
+pub mod workspace;

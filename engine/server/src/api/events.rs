@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
 use serde_json::Value;
 
+use crate::access::Rights;
 use crate::api::{may_see, run_of};
 use crate::call::Call;
 use crate::context::{Context, Via};
@@ -105,6 +106,7 @@ impl Watch {
         let Some(user) = user.filter(|user| !user.disabled) else {
             return Ok(false);
         };
+        self.cx.rights = Rights::read(&cx.reader, &user).await?;
         self.cx.user = user;
         let row = self.cx.reader.run(&self.run).await?;
         Ok(row.is_some_and(|row| may_see(&self.cx, &row)))

@@ -141,9 +141,10 @@ pub async fn set_runners(cx: Context, call: Call) -> Answer {
     let mut runners = call.json::<Body>()?.runners;
     runners.sort();
     runners.dedup();
+    let own = cx.reader.roles().await?;
     for entry in &runners {
         let known = match entry.strip_prefix("role:") {
-            Some(role) => ROLES.contains(&role),
+            Some(role) => ROLES.contains(&role) || own.iter().any(|row| row.name.as_str() == role),
             None => entry == "everyone" || cx.reader.user_by_login(entry).await?.is_some(),
         };
         if !known {

@@ -12,6 +12,8 @@ pub mod health;
 pub mod hooks;
 pub mod me;
 pub mod openapi;
+pub mod policies;
+pub mod roles;
 pub mod runs;
 pub mod users;
 pub mod values;

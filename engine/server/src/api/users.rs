@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::{ROLES, privileges};
+use crate::access::{ROLES, Rights};
 use crate::api::{json as answer, ok};
 use crate::call::Call;
 use crate::context::{Context, Via};
@@ -49,15 +49,24 @@ pub fn is_login(text: &str) -> bool {
 }
 
 /// Whether the caller may give these roles: known ones, all of whose privileges they have.
-fn may_give(cx: &Context, roles: &[String]) -> Result<(), Problem> {
+async fn may_give(cx: &Context, roles: &[String]) -> Result<(), Problem> {
+    let own = cx.reader.roles().await?;
     for role in roles {
-        if !ROLES.contains(&role.as_str()) {
+        let known = ROLES.contains(&role.as_str())
+            || own.iter().any(|row| row.name.as_str() == role.as_str());
+        if !known {
+            let names = ROLES
+                .into_iter()
+                .chain(own.iter().map(|row| row.name.as_str()));
             return Err(Problem::invalid(
                 "unknown_role",
-                format!("`{role}` is no role: choose of {}", ROLES.join(", ")),
+                format!(
+                    "`{role}` is no role: choose of {}",
+                    names.collect::<Vec<_>>().join(", ")
+                ),
             ));
         }
-        if let Some(lacking) = privileges(role).iter().find(|p| !cx.may(**p)) {
+        if let Some(lacking) = Rights::of_role(role, &own).beyond(&cx.rights) {
             return Err(Problem::forbidden(format!(
                 "only who has `{}` can give or change the role `{role}`",
                 lacking.as_str()
@@ -100,7 +109,7 @@ pub async fn add(cx: Context, call: Call) -> Answer {
             ),
         ));
     }
-    may_give(&cx, &body.roles)?;
+    may_give(&cx, &body.roles).await?;
     if body.local {
         may_mark_local(&cx)?;
     }
@@ -173,9 +182,9 @@ pub async fn change(cx: Context, call: Call) -> Answer {
     let body: Body = call.json()?;
     let mut user = user_of(&cx, &call).await?;
     // Whoever is stronger cannot be changed by who is weaker.
-    may_give(&cx, &user.roles)?;
+    may_give(&cx, &user.roles).await?;
     if let Some(roles) = body.roles {
-        may_give(&cx, &roles)?;
+        may_give(&cx, &roles).await?;
         user.roles = roles;
     }
     if let Some(local) = body.local {
@@ -209,7 +218,7 @@ pub async fn change(cx: Context, call: Call) -> Answer {
 pub async fn link(cx: Context, call: Call) -> Answer {
     let user = user_of(&cx, &call).await?;
     // A link lets its holder in as that person: it is given only by who could be given their roles.
-    may_give(&cx, &user.roles)?;
+    may_give(&cx, &user.roles).await?;
     let (row, url) = one_time_link(&cx, &user.id);
     let commit = Commit {
         audit: vec![cx.audit("link.made", "user", user.id.as_str())],

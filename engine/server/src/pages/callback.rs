@@ -8,6 +8,7 @@ use actas_core::run::Rule;
 use actas_store::UserRow;
 use axum::http::StatusCode;
 
+use crate::access::Rights;
 use crate::approver;
 use crate::call::Call;
 use crate::context::{Context, Via, Visitor};
@@ -134,6 +135,7 @@ async fn approval_after(
     };
     let cx = Context {
         app: visitor.app.clone(),
+        rights: Rights::read(&reader, &person).await?,
         reader,
         user: person,
         // Looking needs no more of the session than that there is one.

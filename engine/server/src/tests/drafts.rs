@@ -157,8 +157,10 @@ async fn publishing_does_not_undo_a_stop_that_came_meanwhile() {
         .unwrap();
     let before = before.unwrap();
     let draft = reader.draft(&before.id).await.unwrap().unwrap();
+    let user = reader.user_by_login("olga").await.unwrap().unwrap();
     let context = crate::context::Context {
-        user: reader.user_by_login("olga").await.unwrap().unwrap(),
+        rights: crate::access::Rights::of(&user, &[]),
+        user,
         reader: reader.clone(),
         via: crate::context::Via::Socket,
         ip: None,

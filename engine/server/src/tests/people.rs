@@ -228,3 +228,139 @@ async fn values_are_read_and_secrets_go_in_and_never_come_out() {
     }
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn a_role_of_the_workspaces_own_counts_everywhere_and_is_given_by_who_has_it_all() {
+    let site = Site::start().await;
+    site.publish("hello", super::site::HELLO).await;
+    site.person("adam", &["admin"]).await;
+    let role = |login: &'static str, name: &'static str, privileges: &'static [&'static str]| {
+        let body = json!({"privileges": privileges});
+        let (site, path) = (&site, format!("/roles/{name}"));
+        async move { site.put(login, "PUT", &path, body).await }
+    };
+    let refused = role("adam", "desk", &["flows.run", "runs.reveal"]).await;
+    assert_eq!(refused.refused(403), "forbidden");
+    let unknown = role("olga", "desk", &["flows.fly"]).await;
+    assert_eq!(unknown.refused(422), "unknown_privilege");
+    let fixed = role("olga", "runner", &["flows.run", "users.view"]).await;
+    assert_eq!(fixed.refused(422), "built_in_role");
+    role("adam", "desk", &["flows.run", "users.view"])
+        .await
+        .ok();
+
+    site.person("dora", &["desk"]).await;
+    let me = site.get("dora", "/me").await.ok();
+    assert_eq!(me["privileges"], json!(["flows.run", "users.view"]));
+    site.get("dora", "/users").await.ok();
+    assert_eq!(site.get("dora", "/audit").await.refused(403), "forbidden");
+    // On a run list it is a role like any other.
+    let allow = json!({"runners": ["role:desk"]});
+    site.put("olga", "PUT", "/flows/hello/runners", allow)
+        .await
+        .ok();
+    let run = json!({"inputs": {"name": "d"}});
+    site.put("dora", "POST", "/flows/hello/runs", run)
+        .await
+        .ok();
+
+    // It grows only by who has what it grows by; then whoever has less cannot give it, change it or take it away.
+    role("olga", "desk", &["flows.run", "runs.reveal"])
+        .await
+        .ok();
+    let give = json!({"login": "eve", "roles": ["desk"]});
+    assert_eq!(
+        site.put("adam", "POST", "/users", give).await.refused(403),
+        "forbidden"
+    );
+    assert_eq!(role("adam", "desk", &[]).await.refused(403), "forbidden");
+    assert_eq!(
+        Answer::of(site.cli("adam", "DELETE", "/roles/desk"))
+            .await
+            .refused(403),
+        "forbidden"
+    );
+    assert_eq!(
+        site.get("dora", "/users").await.refused(403),
+        "forbidden",
+        "what it no longer allows ends at once"
+    );
+    let used = Answer::of(site.cli("olga", "DELETE", "/roles/desk")).await;
+    assert_eq!(used.refused(409), "role_in_use");
+    assert_eq!(
+        (&used.body["people"], &used.body["flows"]),
+        (&json!(["dora"]), &json!(["hello"]))
+    );
+    site.put("olga", "PUT", "/users/dora", json!({"roles": ["runner"]}))
+        .await
+        .ok();
+    site.put(
+        "olga",
+        "PUT",
+        "/flows/hello/runners",
+        json!({"runners": []}),
+    )
+    .await
+    .ok();
+    Answer::of(site.cli("olga", "DELETE", "/roles/desk"))
+        .await
+        .ok();
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_policy_that_is_changed_leaves_the_others_and_the_record_says_which() {
+    let site = Site::start().await;
+    site.person("adam", &["admin"]).await;
+    site.person("bea", &["builder"]).await;
+    let set = async |login: &str, body: serde_json::Value| {
+        site.put(login, "PUT", "/policies", body).await
+    };
+    assert_eq!(
+        set("bea", json!({"publish_by_another": true}))
+            .await
+            .refused(403),
+        "forbidden"
+    );
+    let first = set("adam", json!({"account_guard": {"same_email": true}}));
+    assert_eq!(first.await.ok()["revision"], 1);
+    let second = set("olga", json!({"account_guard": {"domains": ["a.example"]}}));
+    let second = second.await.ok();
+    assert_eq!(
+        second["policies"]["account_guard"],
+        json!({"same_email": true, "domains": ["a.example"]})
+    );
+    assert_eq!(
+        set("olga", json!({"no_such": 1})).await.refused(400),
+        "bad_body"
+    );
+    assert_eq!(
+        set("olga", json!({"unused_after": 0})).await.refused(422),
+        "bad_policy"
+    );
+    let stale = site
+        .cli("olga", "PUT", "/policies")
+        .header("if-match", "\"1\"")
+        .json(&json!({"unused_after": 3}));
+    assert_eq!(Answer::of(stale).await.refused(412), "policies_changed");
+    let audit = site
+        .get("olga", "/audit?action=policies.changed")
+        .await
+        .ok();
+    let records = audit["records"].as_array().unwrap().iter();
+    let reasons: Vec<_> = records.map(|record| &record["reason"]).collect();
+    assert_eq!(
+        reasons,
+        [
+            "account_guard.domains=[\"a.example\"]",
+            "account_guard.same_email=true"
+        ]
+    );
+    let program = site.token("olga").await;
+    let by_token = site
+        .net("PUT", "/api/v1/policies")
+        .bearer_auth(&program)
+        .json(&json!({"owner_uses_parent": true}));
+    Answer::of(by_token).await.refused(403);
+    site.server.stop().await;
+}

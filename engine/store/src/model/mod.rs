@@ -3,6 +3,7 @@
 
 mod asked;
 mod audit;
+mod known;
 mod limits;
 mod ops;
 mod snapshot;
@@ -35,6 +36,14 @@ pub(crate) struct Tables {
     pub sessions: BTreeMap<String, SessionRow>,
     pub login_links: BTreeMap<String, LoginLinkRow>,
     pub tokens: BTreeMap<String, TokenRow>,
+    pub policies: Table<(), PoliciesRow>,
+    pub roles: Table<Name, RoleRow>,
+    pub seen: Table<UserId, SeenRow>,
+    pub identities: Table<(String, String), IdentityRow>,
+    pub oidc: Table<(), OidcRow>,
+    pub login_attempts: BTreeMap<String, LoginAttemptRow>,
+    pub hosts: Table<Name, HostRow>,
+    pub used_once: Table<String, (String, Time)>,
     pub flows: Table<FlowId, FlowRow>,
     pub drafts: Table<FlowId, DraftRow>,
     pub build_values: Table<(FlowId, SlotName, UserId), BuildValueRow>,

@@ -130,6 +130,20 @@ impl Tables {
             | Op::AddNotice(_)
             | Op::TakeNotice { .. }
             | Op::DropNotice { .. } => self.apply_to_asked(op),
+            Op::PutPolicies { .. }
+            | Op::PutRole { .. }
+            | Op::DeleteRole { .. }
+            | Op::EndAccess { .. }
+            | Op::EraseUser { .. }
+            | Op::SeeUser { .. }
+            | Op::AddIdentity { .. }
+            | Op::PutOidc { .. }
+            | Op::DropOidc { .. }
+            | Op::AddLoginAttempt(_)
+            | Op::UseLoginAttempt { .. }
+            | Op::PutHost { .. }
+            | Op::DeleteHost { .. }
+            | Op::UseOnce { .. } => self.apply_to_known(op),
             _ => self.apply_to_connections(op),
         }
     }

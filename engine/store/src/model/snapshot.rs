@@ -70,6 +70,13 @@ impl Store {
             sessions session_columns SessionRow;
             login_links login_link_columns LoginLinkRow;
             tokens token_columns TokenRow;
+            policies policies_columns PoliciesRow;
+            seen seen_columns SeenRow;
+            roles role_columns RoleRow;
+            identities identity_columns IdentityRow;
+            oidc oidc_columns OidcRow;
+            login_attempts login_attempt_columns LoginAttemptRow;
+            hosts host_columns HostRow;
             flows flow_columns FlowRow;
             drafts draft_columns DraftRow;
             build_values build_value_columns BuildValueRow;
@@ -108,7 +115,7 @@ impl Tables {
     fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::new();
         of_model!(all, self,
-            users sessions login_links tokens flows drafts build_values versions manifests clients connections secrets grants
+            users sessions login_links tokens policies seen roles identities oidc login_attempts hosts flows drafts build_values versions manifests clients connections secrets grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
             admissions notices
         );

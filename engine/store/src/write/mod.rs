@@ -4,6 +4,7 @@ mod asked;
 pub(crate) mod audit;
 mod connections;
 mod flows;
+mod known;
 pub(crate) mod limits;
 mod notices;
 mod people;
@@ -179,6 +180,20 @@ impl Op {
             Self::UseLoginLink { .. } => "use_login_link",
             Self::AddToken(_) => "add_token",
             Self::RevokeToken { .. } => "revoke_token",
+            Self::PutPolicies { .. } => "put_policies",
+            Self::PutRole { .. } => "put_role",
+            Self::DeleteRole { .. } => "delete_role",
+            Self::EndAccess { .. } => "end_access",
+            Self::EraseUser { .. } => "erase_user",
+            Self::SeeUser { .. } => "see_user",
+            Self::AddIdentity { .. } => "add_identity",
+            Self::PutOidc { .. } => "put_oidc",
+            Self::DropOidc { .. } => "drop_oidc",
+            Self::AddLoginAttempt(_) => "add_login_attempt",
+            Self::UseLoginAttempt { .. } => "use_login_attempt",
+            Self::PutHost { .. } => "put_host",
+            Self::DeleteHost { .. } => "delete_host",
+            Self::UseOnce { .. } => "use_once",
             Self::AddFlow { .. } => "add_flow",
             Self::ChangeFlow { .. } => "change_flow",
             Self::PutDraft { .. } => "put_draft",
@@ -251,6 +266,20 @@ impl Op {
             Self::UseLoginLink { hash, now } => people::use_login_link(hash, *now),
             Self::AddToken(token) => people::add_token(token),
             Self::RevokeToken { workspace, hash } => people::revoke_token(workspace, hash),
+            Self::PutPolicies { .. }
+            | Self::PutRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::EndAccess { .. }
+            | Self::EraseUser { .. }
+            | Self::SeeUser { .. }
+            | Self::AddIdentity { .. }
+            | Self::PutOidc { .. }
+            | Self::DropOidc { .. }
+            | Self::AddLoginAttempt(_)
+            | Self::UseLoginAttempt { .. }
+            | Self::PutHost { .. }
+            | Self::DeleteHost { .. }
+            | Self::UseOnce { .. } => known::statements(self),
             Self::AddFlow { workspace, flow } => flows::add_flow(workspace, flow),
             Self::ChangeFlow { workspace, flow } => flows::change_flow(workspace, flow),
             Self::PutDraft { workspace, draft } => flows::put_draft(workspace, draft),
@@ -432,6 +461,10 @@ impl Op {
                 | Self::MoveSignIn { .. }
                 | Self::CloseSignIns { .. }
                 | Self::AddSession(_)
+                | Self::SeeUser { .. }
+                | Self::AddLoginAttempt(_)
+                | Self::UseLoginAttempt { .. }
+                | Self::UseOnce { .. }
                 | Self::TouchConnection { .. }
                 | Self::LeaseRefresh { .. }
                 | Self::ReleaseRefresh { .. }

@@ -38,15 +38,21 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = 59;
+pub const KINDS: u8 = OWN + super::known::KINDS;
+/// Those of this file.
+const OWN: u8 = 59;
 /// Behind all that have a number of their own; the last is for whatever is left.
-const ERASE: u8 = KINDS - 2;
+const ERASE: u8 = OWN - 2;
 
 pub async fn op(dice: &mut Dice, model: &Store) -> Op {
     let other = dice.roll(5) == 0;
     let workspace = WorkspaceId::from_bits(u128::from(other));
     let reader = model.reader(&workspace);
-    match dice.roll(KINDS) {
+    let kind = dice.roll(KINDS);
+    if let Some(op) = super::known::op(dice, &reader, kind).await {
+        return op;
+    }
+    match kind {
         0 => Op::AddWorkspace {
             workspace,
             name: dice.word(),

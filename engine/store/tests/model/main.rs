@@ -5,6 +5,7 @@
 mod support;
 
 mod acts;
+mod known;
 mod reads;
 
 use std::collections::BTreeSet;
@@ -61,23 +62,32 @@ fn the_model_and_both_databases_answer_alike() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let done = std::cell::RefCell::new(BTreeSet::new());
     let config = Config {
-        cases: 8,
+        cases: 4,
         max_shrink_iters: 20,
         failure_persistence: None,
         ..Config::default()
     };
     // Always the same numbers: a failure is a failure for everybody.
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(config, seed);
+    let mut runner = TestRunner::new_with_rng(config.clone(), seed);
     let acts = vec(vec(any::<[u8; 10]>(), 1..3), 250..400);
-    runner
-        .run(&acts, |acts| {
-            let places = support::places();
-            runtime.block_on(compare(acts, &places, &mut done.borrow_mut()));
-            Ok(())
-        })
-        .unwrap();
+    let all = usize::from(KINDS) + 1;
+    // As often as it takes for every kind to go well once.
+    for round in 0..6 {
+        if round >= 2 && done.borrow().len() == all {
+            break;
+        }
+        runner
+            .run(&acts, |acts| {
+                let places = support::places();
+                runtime.block_on(compare(acts, &places, &mut done.borrow_mut()));
+                Ok(())
+            })
+            .unwrap();
+        let next = runner.new_rng();
+        runner = TestRunner::new_with_rng(config.clone(), next);
+    }
     // What never went well was never compared.
     let done = done.into_inner();
-    assert_eq!(done.len(), usize::from(KINDS) + 1, "{done:?}");
+    assert_eq!(done.len(), all, "{done:?}");
 }

@@ -24,6 +24,8 @@ pub async fn reads(store: &Store) -> Vec<String> {
             r.shared_connections()
         );
         read!(r.vars(), r.named_secrets(), r.triggers());
+        read!(r.policies(), r.roles(), r.oidc(), r.hosts());
+        read!(r.seen(), r.identities(), r.tokens(None, Time(10)));
         read!(
             r.personal_connections(None),
             r.clients(Some(&"crm".parse().unwrap()))
@@ -45,6 +47,8 @@ pub async fn reads(store: &Store) -> Vec<String> {
             read!(r.grant(&UserId::from_bits(1), &FlowId::from_bits(1), &slot));
             read!(store.session(word, Time(10)), store.token(word, Time(10)));
             read!(store.login_link(word, Time(10)));
+            read!(r.role(&name), r.identity("one", word));
+            read!(r.login_attempt(word, Time(10)));
         }
         for n in 1..4 {
             let (user, flow, run) = (
@@ -55,6 +59,7 @@ pub async fn reads(store: &Store) -> Vec<String> {
             let (connection, client) = (ConnectionId::from_bits(n), ClientId::from_bits(n));
             read!(
                 r.user(&user),
+                r.tokens(Some(&user), Time(0)),
                 r.flow(&flow),
                 r.draft(&flow),
                 r.versions(&flow)

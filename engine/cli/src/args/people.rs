@@ -1,0 +1,108 @@
+//! `actas users …`, `tokens …`, `roles …` and `policies …` as clap sees them. What they do stands in [`crate::commands::people`] and beside it.
+
+use clap::Subcommand;
+
+/// `users`
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// All people.
+    List,
+    /// Add a person; prints a one-time link with which they choose a password.
+    Add {
+        /// What they log in with.
+        login: String,
+        /// What people call them.
+        #[arg(long)]
+        name: Option<String>,
+        /// Where mail reaches them.
+        #[arg(long)]
+        email: Option<String>,
+        /// The login of whoever decides for them.
+        #[arg(long)]
+        manager: Option<String>,
+        /// A role: runner, builder, auditor, admin or owner; may be given several times.
+        #[arg(long = "role", default_value = "runner")]
+        roles: Vec<String>,
+        /// The command line on this machine may act as them.
+        #[arg(long)]
+        local: bool,
+    },
+    /// Change a person; what is left out stays as it is.
+    Set {
+        /// Their login.
+        login: String,
+        /// What people call them.
+        #[arg(long)]
+        name: Option<String>,
+        /// Where mail reaches them.
+        #[arg(long)]
+        email: Option<String>,
+        /// The login of whoever decides for them.
+        #[arg(long)]
+        manager: Option<String>,
+        /// Exactly these roles; may be given several times.
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        /// Whether the command line on this machine may act as them.
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        local: Option<bool>,
+        /// Whether they are shut out.
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        disabled: Option<bool>,
+    },
+    /// Print a new one-time link for a person, with which they choose a password.
+    Link {
+        /// Their login.
+        login: String,
+    },
+}
+
+/// `tokens`
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// Make an API token for yourself; it is shown once.
+    Add {
+        /// What it is for.
+        name: String,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+        /// What it may do beside starting and watching runs: `approvals` lets it approve and decide in your name.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+    },
+}
+
+/// `roles`
+#[derive(Debug, Subcommand)]
+pub enum RolesCommand {
+    /// All roles with their privileges: those that come with Actas and your own.
+    List,
+    /// Make or change a role: exactly these privileges, each of which you must have.
+    Set {
+        /// Its name.
+        role: String,
+        /// The privileges, such as `flows.run`.
+        #[arg(value_name = "PRIVILEGE")]
+        privileges: Vec<String>,
+    },
+    /// Delete a role that nobody has.
+    Delete {
+        /// Its name.
+        role: String,
+    },
+}
+
+/// `policies`
+#[derive(Debug, Subcommand)]
+pub enum PoliciesCommand {
+    /// All policies as they stand.
+    List,
+    /// Decide one; what is inside another is named with a point, as in `account_guard.same_email`.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value: JSON if it reads as such, else text.
+        value: String,
+    },
+}
