@@ -55,6 +55,37 @@ pub enum Needs {
     Privilege(P),
 }
 
+/// Whose the thing is that a route's path names, and so what becomes of whoever asks for it. The test of the matrix asks as everybody, for
+/// one's own, for another's and for what is not there, and holds the answers against this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody has said: the test of the matrix fails, and says what to write.
+    Unsaid,
+    /// It names nothing, or nothing that is anybody's.
+    Nothing,
+    /// It names a thing of the workspace: whoever may call the route reaches it.
+    Workspace,
+    /// It names a flow: known to whoever may see flows, and to whoever is on its run list.
+    Listed,
+    /// It names a person's thing: to everybody else it is not there.
+    Own,
+    /// It names a person's thing: to everybody else it is not there either, but for whoever has one of these privileges.
+    Others(&'static [P], Act),
+    /// The path holds a word that nobody can guess: whoever knows it is the one it was given to.
+    Word,
+}
+
+/// What somebody does with another person's thing that they may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// What the route does.
+    Freely,
+    /// The same with this privilege, else 403.
+    With(P),
+    /// Nothing: 403.
+    Never,
+}
+
 /// The code behind a route.
 #[derive(Clone, Copy)]
 pub enum Handler {
@@ -77,6 +108,8 @@ pub struct Route {
     pub caller: Caller,
     /// What they need.
     pub needs: Needs,
+    /// Whose the thing is that the path names.
+    pub reach: Reach,
     /// What it does, in a sentence, for the API's description.
     pub about: &'static str,
     /// Its code.
@@ -94,12 +127,14 @@ macro_rules! public {
         public!($kind $method $path Public $handler, $about)
     };
     ($kind:ident $method:ident $path:literal $caller:ident $handler:path, $about:literal) => {
+        // Nobody is known there, so nothing is anybody's.
         Route {
             method: Method::$method,
             path: $path,
             kind: Kind::$kind,
             caller: Caller::$caller,
             needs: Needs::Own,
+            reach: Reach::Nothing,
             about: $about,
             handler: Handler::Public(|visitor, call| Box::pin($handler(visitor, call))),
         }
@@ -108,12 +143,16 @@ macro_rules! public {
 
 macro_rules! private {
     ($kind:ident $method:ident $path:literal $caller:ident $needs:expr, $handler:path, $about:literal) => {
+        private!($kind $method $path $caller $needs, $handler, $about, Reach::Unsaid)
+    };
+    ($kind:ident $method:ident $path:literal $caller:ident $needs:expr, $handler:path, $about:literal, $reach:expr) => {
         Route {
             method: Method::$method,
             path: $path,
             kind: Kind::$kind,
             caller: Caller::$caller,
             needs: $needs,
+            reach: $reach,
             about: $about,
             handler: Handler::Private(|context, call| Box::pin($handler(context, call))),
         }
@@ -121,6 +160,13 @@ macro_rules! private {
 }
 
 const OWN: Needs = Needs::Own;
+
+use Reach::{Listed, Nothing, Others, Own, Workspace};
+
+/// Another's run: there for whoever may see runs.
+const fn run(act: Act) -> Reach {
+    Others(&[P::RunsView], act)
+}
 
 const fn with(privilege: P) -> Needs {
     Needs::Privilege(privilege)
@@ -163,115 +209,115 @@ fn public_routes() -> Vec<Route> {
 
 fn page_routes() -> Vec<Route> {
     vec![
-        private!(Page GET "/" Session OWN, pages::home::show, "My flows, requests, runs and connections."),
-        private!(Page POST "/logout" Session OWN, pages::login::leave, "Logs out."),
-        private!(Page GET "/flows/{flow}" Session with(P::FlowsRun), pages::flow::show, "A flow's form."),
-        private!(Page POST "/flows/{flow}" Session with(P::FlowsRun), pages::flow::run, "Runs a flow from its form."),
-        private!(Page GET "/runs/{run}" Session OWN, pages::run::show, "A run."),
-        private!(Page POST "/runs/{run}/cancel" Session OWN, pages::run::cancel, "Cancels a run."),
-        private!(Page GET "/requests" Session OWN, pages::requests::show, "What waits for me."),
-        private!(Page GET "/approvals/{request}" Session OWN, pages::approval::show, "An approval or a decision that a run waits for."),
-        private!(Page POST "/approvals/{request}" Session OWN, pages::approval::answer, "Decides it, or signs in first."),
-        private!(Page GET "/connect/{sign_in}" Session OWN, pages::connect::show, "A sign-in that a run waits for."),
-        private!(Page POST "/connect/{sign_in}" Session OWN, pages::connect::answer, "Signs in, agrees or declines."),
-        private!(Page GET "/link/{what}/{first}" Session OWN, pages::link::show, "A connection to make or renew."),
-        private!(Page POST "/link/{what}/{first}" Session OWN, pages::link::begin, "Begins to make or renew a connection."),
-        private!(Page GET "/link/{what}/{first}/{second}" Session OWN, pages::link::show, "A connection to make."),
-        private!(Page POST "/link/{what}/{first}/{second}" Session OWN, pages::link::begin, "Begins to make a connection."),
-        private!(Page POST "/connections/{connection}/disconnect" Session OWN, pages::home::disconnect, "Disconnects one's own connection."),
-        private!(Page POST "/connections/{connection}/delete" Session OWN, pages::home::delete, "Deletes one's own connection."),
+        private!(Page GET "/" Session OWN, pages::home::show, "My flows, requests, runs and connections.", Nothing),
+        private!(Page POST "/logout" Session OWN, pages::login::leave, "Logs out.", Nothing),
+        private!(Page GET "/flows/{flow}" Session with(P::FlowsRun), pages::flow::show, "A flow's form.", Listed),
+        private!(Page POST "/flows/{flow}" Session with(P::FlowsRun), pages::flow::run, "Runs a flow from its form.", Listed),
+        private!(Page GET "/runs/{run}" Session OWN, pages::run::show, "A run.", run(Act::Freely)),
+        private!(Page POST "/runs/{run}/cancel" Session OWN, pages::run::cancel, "Cancels a run.", run(Act::With(P::RunsCancel))),
+        private!(Page GET "/requests" Session OWN, pages::requests::show, "What waits for me.", Nothing),
+        private!(Page GET "/approvals/{request}" Session OWN, pages::approval::show, "An approval or a decision that a run waits for.", Others(&[P::RunsDecide], Act::Freely)),
+        private!(Page POST "/approvals/{request}" Session OWN, pages::approval::answer, "Decides it, or signs in first.", Others(&[P::RunsDecide], Act::Freely)),
+        private!(Page GET "/connect/{sign_in}" Session OWN, pages::connect::show, "A sign-in that a run waits for.", Own),
+        private!(Page POST "/connect/{sign_in}" Session OWN, pages::connect::answer, "Signs in, agrees or declines.", Own),
+        private!(Page GET "/link/{what}/{first}" Session OWN, pages::link::show, "A connection to make or renew.", Own),
+        private!(Page POST "/link/{what}/{first}" Session OWN, pages::link::begin, "Begins to make or renew a connection.", Own),
+        private!(Page GET "/link/{what}/{first}/{second}" Session OWN, pages::link::show, "A connection to make.", Listed),
+        private!(Page POST "/link/{what}/{first}/{second}" Session OWN, pages::link::begin, "Begins to make a connection.", Listed),
+        private!(Page POST "/connections/{connection}/disconnect" Session OWN, pages::home::disconnect, "Disconnects one's own connection.", Own),
+        private!(Page POST "/connections/{connection}/delete" Session OWN, pages::home::delete, "Deletes one's own connection.", Own),
     ]
 }
 
 fn flow_routes() -> Vec<Route> {
     vec![
-        private!(Api POST "/api/v1/validate" Either with(P::FlowsView), api::flows::validate, "All faults of a flow's text."),
-        private!(Api GET "/api/v1/flows" Either OWN, api::flows::list, "The flows one may see or run."),
-        private!(Api GET "/api/v1/flows/{flow}" Either OWN, api::flows::show, "A flow."),
-        private!(Api GET "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::show, "The draft, as YAML or JSON."),
-        private!(Api PUT "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::save, "Saves the draft; build-time values are set apart."),
-        private!(Api POST "/api/v1/flows/{flow}/draft/runs" Either with(P::FlowsEdit), api::drafts::run, "Runs the draft as its author."),
-        private!(Api GET "/api/v1/flows/{flow}/versions" Either with(P::FlowsView), api::versions::list, "All published versions."),
-        private!(Api POST "/api/v1/flows/{flow}/versions" Either with(P::FlowsPublish), api::versions::publish, "Publishes the draft as the next version."),
-        private!(Api GET "/api/v1/flows/{flow}/versions/{number}" Either with(P::FlowsView), api::versions::show, "A version."),
-        private!(Api GET "/api/v1/flows/{flow}/versions/{number}/export" Either with(P::FlowsView), api::versions::export, "A version as a file."),
-        private!(Api GET "/api/v1/flows/{flow}/difference" Either with(P::FlowsView), api::versions::differ, "What is different between two versions."),
-        private!(Api POST "/api/v1/flows/{flow}/rollback" Either with(P::FlowsPublish), api::versions::roll_back, "Makes a new version that is equal to an older one."),
-        private!(Api GET "/api/v1/flows/{flow}/accounts" Either with(P::FlowsRun), api::flows::accounts, "What the invoker would have to connect."),
-        private!(Api GET "/api/v1/flows/{flow}/runners" Either with(P::FlowsView), api::flows::runners, "Who may run it."),
-        private!(Api PUT "/api/v1/flows/{flow}/runners" Either with(P::FlowsPublish), api::flows::set_runners, "Says who may run it."),
-        private!(Api POST "/api/v1/flows/{flow}/stop" Either with(P::FlowsStop), api::flows::stop, "Stops it: new runs are refused."),
-        private!(Api POST "/api/v1/flows/{flow}/start" Either with(P::FlowsStop), api::flows::start, "Starts it again."),
+        private!(Api POST "/api/v1/validate" Either with(P::FlowsView), api::flows::validate, "All faults of a flow's text.", Nothing),
+        private!(Api GET "/api/v1/flows" Either OWN, api::flows::list, "The flows one may see or run.", Nothing),
+        private!(Api GET "/api/v1/flows/{flow}" Either OWN, api::flows::show, "A flow.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::show, "The draft, as YAML or JSON.", Listed),
+        private!(Api PUT "/api/v1/flows/{flow}/draft" Either with(P::FlowsEdit), api::drafts::save, "Saves the draft; build-time values are set apart.", Nothing),
+        private!(Api POST "/api/v1/flows/{flow}/draft/runs" Either with(P::FlowsEdit), api::drafts::run, "Runs the draft as its author.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/versions" Either with(P::FlowsView), api::versions::list, "All published versions.", Listed),
+        private!(Api POST "/api/v1/flows/{flow}/versions" Either with(P::FlowsPublish), api::versions::publish, "Publishes the draft as the next version.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/versions/{number}" Either with(P::FlowsView), api::versions::show, "A version.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/versions/{number}/export" Either with(P::FlowsView), api::versions::export, "A version as a file.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/difference" Either with(P::FlowsView), api::versions::differ, "What is different between two versions.", Listed),
+        private!(Api POST "/api/v1/flows/{flow}/rollback" Either with(P::FlowsPublish), api::versions::roll_back, "Makes a new version that is equal to an older one.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/accounts" Either with(P::FlowsRun), api::flows::accounts, "What the invoker would have to connect.", Listed),
+        private!(Api GET "/api/v1/flows/{flow}/runners" Either with(P::FlowsView), api::flows::runners, "Who may run it.", Listed),
+        private!(Api PUT "/api/v1/flows/{flow}/runners" Either with(P::FlowsPublish), api::flows::set_runners, "Says who may run it.", Listed),
+        private!(Api POST "/api/v1/flows/{flow}/stop" Either with(P::FlowsStop), api::flows::stop, "Stops it: new runs are refused.", Listed),
+        private!(Api POST "/api/v1/flows/{flow}/start" Either with(P::FlowsStop), api::flows::start, "Starts it again.", Listed),
     ]
 }
 
 fn run_routes() -> Vec<Route> {
     vec![
-        private!(Api POST "/api/v1/flows/{flow}/runs" Either with(P::FlowsRun), api::runs::create, "Runs the published version."),
-        private!(Api GET "/api/v1/runs" Either OWN, api::runs::list, "One's own runs, or all with the privilege."),
-        private!(Api GET "/api/v1/runs/{run}" Either OWN, api::runs::show, "A run."),
-        private!(Api GET "/api/v1/runs/{run}/journal" Either OWN, api::runs::journal, "What happened in a run, in order."),
-        private!(Api GET "/api/v1/runs/{run}/events" Either OWN, api::events::stream, "The run's document at every change, as server-sent events."),
-        private!(Api POST "/api/v1/runs/{run}/cancel" Either OWN, api::runs::cancel, "Cancels a run."),
-        private!(Api POST "/api/v1/runs/{run}/retry" Either OWN, api::runs::retry, "Goes on from where a run of one's own failed, in a new run."),
-        private!(Api POST "/api/v1/runs/{run}/replay" Either OWN, api::runs::replay, "Runs the same version with the same inputs anew, as the caller."),
-        private!(Api POST "/api/v1/runs/{run}/approve" Answering OWN, api::answers::approve, "Approves or rejects what a step asks; by those who are asked."),
-        private!(Api POST "/api/v1/runs/{run}/decide" Answering OWN, api::answers::decide, "Says what is true of a step whose outcome nobody knows."),
-        private!(Api POST "/api/v1/runs/{run}/callback" Either OWN, api::answers::callback, "Brings a waiting step the call it waits for."),
+        private!(Api POST "/api/v1/flows/{flow}/runs" Either with(P::FlowsRun), api::runs::create, "Runs the published version.", Listed),
+        private!(Api GET "/api/v1/runs" Either OWN, api::runs::list, "One's own runs, or all with the privilege.", Nothing),
+        private!(Api GET "/api/v1/runs/{run}" Either OWN, api::runs::show, "A run.", run(Act::Freely)),
+        private!(Api GET "/api/v1/runs/{run}/journal" Either OWN, api::runs::journal, "What happened in a run, in order.", run(Act::Freely)),
+        private!(Api GET "/api/v1/runs/{run}/events" Either OWN, api::events::stream, "The run's document at every change, as server-sent events.", run(Act::Freely)),
+        private!(Api POST "/api/v1/runs/{run}/cancel" Either OWN, api::runs::cancel, "Cancels a run.", run(Act::With(P::RunsCancel))),
+        private!(Api POST "/api/v1/runs/{run}/retry" Either OWN, api::runs::retry, "Goes on from where a run of one's own failed, in a new run.", run(Act::Never)),
+        private!(Api POST "/api/v1/runs/{run}/replay" Either OWN, api::runs::replay, "Runs the same version with the same inputs anew, as the caller.", run(Act::With(P::FlowsRun))),
+        private!(Api POST "/api/v1/runs/{run}/approve" Answering OWN, api::answers::approve, "Approves or rejects what a step asks; by those who are asked.", run(Act::Never)),
+        private!(Api POST "/api/v1/runs/{run}/decide" Answering OWN, api::answers::decide, "Says what is true of a step whose outcome nobody knows.", Others(&[P::RunsView, P::RunsDecide], Act::With(P::RunsDecide))),
+        private!(Api POST "/api/v1/runs/{run}/callback" Either OWN, api::answers::callback, "Brings a waiting step the call it waits for.", Others(&[P::RunsView, P::RunsDecide], Act::With(P::RunsDecide))),
     ]
 }
 
 fn own_routes() -> Vec<Route> {
     vec![
-        private!(Api GET "/api/v1/me" Either OWN, api::me::show, "Who one is and what one may do."),
-        private!(Api GET "/api/v1/me/requests" Either OWN, api::me::requests, "What is asked of me."),
-        private!(Api GET "/api/v1/me/connections" Either OWN, api::me::connections, "My connections."),
-        private!(Api POST "/api/v1/me/connections" Either OWN, api::me::connect, "The page to make a connection of mine at."),
-        private!(Api POST "/api/v1/me/connections/{connection}/reconnect" Either OWN, api::me::reconnect, "The page to renew a connection of mine at."),
-        private!(Api POST "/api/v1/me/connections/{connection}/disconnect" Either OWN, api::me::disconnect, "Disconnects a connection of mine."),
-        private!(Api DELETE "/api/v1/me/connections/{connection}" Either OWN, api::me::delete, "Deletes a connection of mine."),
-        private!(Api POST "/api/v1/tokens" Session OWN, api::users::add_token, "Makes an API token; shown once."),
+        private!(Api GET "/api/v1/me" Either OWN, api::me::show, "Who one is and what one may do.", Nothing),
+        private!(Api GET "/api/v1/me/requests" Either OWN, api::me::requests, "What is asked of me.", Nothing),
+        private!(Api GET "/api/v1/me/connections" Either OWN, api::me::connections, "My connections.", Nothing),
+        private!(Api POST "/api/v1/me/connections" Either OWN, api::me::connect, "The page to make a connection of mine at.", Nothing),
+        private!(Api POST "/api/v1/me/connections/{connection}/reconnect" Either OWN, api::me::reconnect, "The page to renew a connection of mine at.", Own),
+        private!(Api POST "/api/v1/me/connections/{connection}/disconnect" Either OWN, api::me::disconnect, "Disconnects a connection of mine.", Own),
+        private!(Api DELETE "/api/v1/me/connections/{connection}" Either OWN, api::me::delete, "Deletes a connection of mine.", Own),
+        private!(Api POST "/api/v1/tokens" Session OWN, api::users::add_token, "Makes an API token; shown once.", Nothing),
     ]
 }
 
 fn workspace_routes() -> Vec<Route> {
     vec![
-        private!(Api GET "/api/v1/connections" Either with(P::ConnectionsView), api::connections::list, "Shared connections."),
-        private!(Api POST "/api/v1/connections" Either with(P::ConnectionsAdd), api::connections::add, "The page to make a shared connection at."),
-        private!(Api GET "/api/v1/connections/{connection}" Either with(P::ConnectionsView), api::connections::show, "A shared connection."),
-        private!(Api DELETE "/api/v1/connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete, "Deletes a shared connection; stops the flows that use it."),
-        private!(Api GET "/api/v1/runtime-connections" Either with(P::RuntimeConnectionsView), api::connections::personal, "Whose personal connections there are."),
-        private!(Api DELETE "/api/v1/runtime-connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete_personal, "Deletes a person's connection."),
-        private!(Api GET "/api/v1/apps" Either OWN, api::apps::list, "The apps there are."),
-        private!(Api GET "/api/v1/apps/{app}" Either OWN, api::apps::show, "An app with its modules."),
-        private!(Api GET "/api/v1/apps/{app}/clients" Either with(P::ConnectionsView), api::apps::clients, "How the workspace is known to an app."),
-        private!(Api POST "/api/v1/apps/{app}/clients" Either with(P::AppsEdit), api::apps::add_client, "Makes an app client."),
-        private!(Api PUT "/api/v1/apps/{app}/clients/{name}" Either with(P::AppsEdit), api::apps::change_client, "Changes an app client."),
-        private!(Api GET "/api/v1/vars" Either with(P::FlowsView), api::values::vars, "The workspace's values that flows read."),
-        private!(Api PUT "/api/v1/vars/{name}" Either with(P::VarsEdit), api::values::set_var, "Sets a value."),
-        private!(Api DELETE "/api/v1/vars/{name}" Either with(P::VarsEdit), api::values::delete_var, "Deletes a value."),
-        private!(Api GET "/api/v1/secrets" Either with(P::FlowsView), api::values::secrets, "The names of the workspace's secrets."),
-        private!(Api POST "/api/v1/secrets" Either with(P::SecretsEdit), api::values::add_secret, "Adds a secret; it never comes out again."),
-        private!(Api PUT "/api/v1/secrets/{name}" Either with(P::SecretsEdit), api::values::rotate_secret, "Gives a secret another value."),
-        private!(Api DELETE "/api/v1/secrets/{name}" Either with(P::SecretsEdit), api::values::delete_secret, "Deletes a secret."),
-        private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first."),
-        private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record."),
-        private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written."),
-        private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden."),
+        private!(Api GET "/api/v1/connections" Either with(P::ConnectionsView), api::connections::list, "Shared connections.", Nothing),
+        private!(Api POST "/api/v1/connections" Either with(P::ConnectionsAdd), api::connections::add, "The page to make a shared connection at.", Nothing),
+        private!(Api GET "/api/v1/connections/{connection}" Either with(P::ConnectionsView), api::connections::show, "A shared connection.", Workspace),
+        private!(Api DELETE "/api/v1/connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete, "Deletes a shared connection; stops the flows that use it.", Workspace),
+        private!(Api GET "/api/v1/runtime-connections" Either with(P::RuntimeConnectionsView), api::connections::personal, "Whose personal connections there are.", Nothing),
+        private!(Api DELETE "/api/v1/runtime-connections/{connection}" Either with(P::ConnectionsDelete), api::connections::delete_personal, "Deletes a person's connection.", Workspace),
+        private!(Api GET "/api/v1/apps" Either OWN, api::apps::list, "The apps there are.", Nothing),
+        private!(Api GET "/api/v1/apps/{app}" Either OWN, api::apps::show, "An app with its modules.", Workspace),
+        private!(Api GET "/api/v1/apps/{app}/clients" Either with(P::ConnectionsView), api::apps::clients, "How the workspace is known to an app.", Workspace),
+        private!(Api POST "/api/v1/apps/{app}/clients" Either with(P::AppsEdit), api::apps::add_client, "Makes an app client.", Workspace),
+        private!(Api PUT "/api/v1/apps/{app}/clients/{name}" Either with(P::AppsEdit), api::apps::change_client, "Changes an app client.", Workspace),
+        private!(Api GET "/api/v1/vars" Either with(P::FlowsView), api::values::vars, "The workspace's values that flows read.", Nothing),
+        private!(Api PUT "/api/v1/vars/{name}" Either with(P::VarsEdit), api::values::set_var, "Sets a value.", Workspace),
+        private!(Api DELETE "/api/v1/vars/{name}" Either with(P::VarsEdit), api::values::delete_var, "Deletes a value.", Workspace),
+        private!(Api GET "/api/v1/secrets" Either with(P::FlowsView), api::values::secrets, "The names of the workspace's secrets.", Nothing),
+        private!(Api POST "/api/v1/secrets" Either with(P::SecretsEdit), api::values::add_secret, "Adds a secret; it never comes out again.", Nothing),
+        private!(Api PUT "/api/v1/secrets/{name}" Either with(P::SecretsEdit), api::values::rotate_secret, "Gives a secret another value.", Workspace),
+        private!(Api DELETE "/api/v1/secrets/{name}" Either with(P::SecretsEdit), api::values::delete_secret, "Deletes a secret.", Workspace),
+        private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first.", Nothing),
+        private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record.", Workspace),
+        private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written.", Nothing),
+        private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden.", Nothing),
     ]
 }
 
 fn people_routes() -> Vec<Route> {
     vec![
-        private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People."),
-        private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers a person with the new one's one-time link, and a program without."),
-        private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person."),
-        private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person."),
-        private!(Api GET "/api/v1/roles" Either with(P::UsersView), api::roles::list, "Roles: those that come with Actas and the workspace's own."),
-        private!(Api PUT "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::put, "Makes or changes a role of the workspace's own."),
-        private!(Api DELETE "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::delete, "Deletes a role that nobody has."),
-        private!(Api GET "/api/v1/policies" Either with(P::SettingsView), api::policies::show, "What the workspace has decided."),
-        private!(Api PUT "/api/v1/policies" Session with(P::PoliciesEdit), api::policies::change, "Decides for the workspace; what is left out stays as it is."),
+        private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People.", Nothing),
+        private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers a person with the new one's one-time link, and a program without.", Nothing),
+        private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person.", Workspace),
+        private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person.", Workspace),
+        private!(Api GET "/api/v1/roles" Either with(P::UsersView), api::roles::list, "Roles: those that come with Actas and the workspace's own.", Nothing),
+        private!(Api PUT "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::put, "Makes or changes a role of the workspace's own.", Workspace),
+        private!(Api DELETE "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::delete, "Deletes a role that nobody has.", Workspace),
+        private!(Api GET "/api/v1/policies" Either with(P::SettingsView), api::policies::show, "What the workspace has decided.", Nothing),
+        private!(Api PUT "/api/v1/policies" Session with(P::PoliciesEdit), api::policies::change, "Decides for the workspace; what is left out stays as it is.", Nothing),
     ]
 }
 
