@@ -13,6 +13,7 @@ use actas_core::app::Manifest;
 use actas_store::ClientRow;
 
 use crate::connections::{Connections, SetupError, now};
+use crate::dpop::ProofKey;
 use crate::errors::{CallbackError, SignInError};
 use crate::page::{Asked, Finished, must_be_same};
 use crate::pending::{ConnectTarget, Sealed, attempt_place, connection_draft, state_hash};
@@ -46,6 +47,7 @@ impl From<SetupError> for CallbackError {
                 tracing::warn!("sign-in cannot be finished: {why}");
                 Self::ClientChanged
             }
+            SetupError::Away => Self::Unavailable,
             SetupError::Read(error) => error.into(),
         }
     }
@@ -127,10 +129,18 @@ impl Connections {
         if provider.endpoints.token != trip.sealed.token {
             return Err(CallbackError::ClientChanged);
         }
-        // RFC 9207: compared as plain text, and missing is wrong.
-        if let Some(issuer) = &provider.endpoints.issuer
-            && params.issuer.as_ref() != Some(issuer)
-        {
+        // RFC 9207: compared as plain text, and missing is wrong where the manifest or the provider says that it comes. What was said when
+        // the attempt was made counts too.
+        let expected = provider.endpoints.issuer.as_ref();
+        let must = provider.endpoints.issuer_always || trip.sealed.issuer.is_some();
+        let wrong = match &params.issuer {
+            None => must,
+            Some(came) => {
+                let pinned = trip.sealed.issuer.as_ref();
+                expected.is_some_and(|e| e != came) || pinned.is_some_and(|p| p != came)
+            }
+        };
+        if wrong {
             self.refuse(&reader, &trip.attempt, who, "wrong_issuer")
                 .await?;
             return Err(CallbackError::WrongIssuer);
@@ -143,7 +153,9 @@ impl Connections {
                 .await?);
         };
         let verifier = Secret::new(trip.sealed.verifier.clone());
-        let tokens = match provider.redeem(code, &verifier).await {
+        let key = trip.sealed.key.clone().map(Secret::new);
+        let key = key.and_then(ProofKey::read).map(Arc::new);
+        let tokens = match provider.redeem(code, &verifier, key.as_ref()).await {
             Ok(tokens) => tokens,
             Err(fault) => {
                 let error = match &fault {
@@ -394,6 +406,7 @@ fn over(error: SignInError) -> CallbackError {
             tracing::warn!("sign-in cannot be finished: {why}");
             CallbackError::ClientChanged
         }
+        SignInError::Unavailable => CallbackError::Unavailable,
         SignInError::Read(error) => error.into(),
         SignInError::Commit(error) => error.into(),
     }

@@ -15,6 +15,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::ConnectionsConfig;
+use crate::discovery::Found;
+use crate::dpop::Nonces;
 use crate::errors::{ConnectionsError, OpenError};
 use crate::flights::Flights;
 use crate::key;
@@ -36,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) config: ConnectionsConfig,
     pub(crate) vault: Vault,
     pub(crate) flights: Flights,
+    pub(crate) found: Found,
+    pub(crate) nonces: Arc<Nonces>,
     /// Manifests of versions, by digest: they never change.
     manifests: Mutex<HashMap<String, Arc<Manifest>>>,
 }
@@ -44,6 +48,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) enum SetupError {
     Wrong(String),
+    /// The provider does not say just now how it is to be asked.
+    Away,
     Read(ReadError),
 }
 
@@ -81,6 +87,8 @@ impl Connections {
                 config,
                 vault,
                 flights: Flights::default(),
+                found: Found::default(),
+                nonces: Arc::default(),
                 manifests: Mutex::default(),
             }),
         })
@@ -218,7 +226,8 @@ impl Connections {
             .cloned()
     }
 
-    /// The provider of an app client. Its endpoints come from the client's settings alone, never from what a token answer said.
+    /// The provider of an app client. Its endpoints come from the client's settings and the issuer they name, never from what a token answer
+    /// said.
     pub(crate) async fn provider<'a>(
         &'a self,
         reader: &Reader,
@@ -232,8 +241,9 @@ impl Connections {
             )));
         }
         let settings = settings(client).map_err(SetupError::Wrong)?;
+        let metadata = self.metadata(manifest, &settings).await?;
         let endpoints = manifest
-            .oauth_endpoints(&settings, None)
+            .oauth_endpoints(&settings, metadata.as_ref())
             .map_err(|e| SetupError::Wrong(e.message))?;
         let place = secrets::client_place(reader.workspace(), &client.id);
         let secret = match reader.secret(place.of, place.field).await? {
@@ -252,6 +262,7 @@ impl Connections {
             secret,
             endpoints,
             redirect: self.redirect_uri(&client.id),
+            nonces: &self.inner.nonces,
         })
     }
 

@@ -114,6 +114,9 @@ pub enum SignInError {
     /// The app or its client is not set up for it.
     #[error("app cannot be signed in to: {0}")]
     Misconfigured(String),
+    /// The provider or the way to it is down.
+    #[error("the app does not answer: try again later")]
+    Unavailable,
     /// The store.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -133,6 +136,7 @@ impl SignInError {
             Self::NotUsable => "connection_not_usable",
             Self::Taken(_) => "name_taken",
             Self::Misconfigured(_) => "app_client_unusable",
+            Self::Unavailable => "provider_unavailable",
             Self::Read(_) | Self::Commit(_) => "store_unavailable",
         }
     }

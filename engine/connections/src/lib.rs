@@ -10,6 +10,8 @@ mod callback;
 mod callback_address;
 mod config;
 mod connections;
+mod discovery;
+mod dpop;
 mod errors;
 mod flights;
 mod forget;

@@ -126,6 +126,7 @@ impl From<SetupError> for SignInError {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Wrong(why) => Self::Misconfigured(why),
+            SetupError::Away => Self::Unavailable,
             SetupError::Read(error) => error.into(),
         }
     }

@@ -18,8 +18,10 @@ use url::Url;
 
 use crate::ask::scope_list;
 use crate::connections::{Connections, now};
+use crate::dpop::ProofKey;
 use crate::errors::SignInError;
 use crate::page::must_be_same;
+use crate::token::TokenFault;
 use crate::vault::Place;
 use crate::who::Who;
 
@@ -67,11 +69,18 @@ pub(crate) struct Sealed {
     pub(crate) token: Url,
     /// What was asked for.
     pub(crate) scopes: Vec<String>,
+    /// Who the answer must come from: what a provider promised when it was asked cannot be taken back before the answer comes.
+    #[serde(default)]
+    pub(crate) issuer: Option<String>,
+    /// The key that the code is bound to, if any.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
 }
 
 impl Drop for Sealed {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.verifier);
+        zeroize::Zeroize::zeroize(&mut self.key);
     }
 }
 
@@ -282,11 +291,35 @@ impl Connections {
         let state = URL_SAFE_NO_PAD.encode(system::random::<32>());
         let verifier = Secret::new(URL_SAFE_NO_PAD.encode(system::random::<32>()));
         let state_hash = state_hash(&state);
-        let url = provider.authorize_url(&state, &verifier, &purpose.scopes);
+        let key = if provider.endpoints.dpop {
+            let no_key = || SignInError::Misconfigured("no key can be made".to_owned());
+            Some(ProofKey::new().ok_or_else(no_key)?)
+        } else {
+            None
+        };
+        let url = provider.authorize_url(&state, &verifier, &purpose.scopes, key.as_ref());
+        let url = provider.pushed(url).await.map_err(|fault| match fault {
+            TokenFault::Away { .. } => SignInError::Unavailable,
+            TokenFault::Client => {
+                SignInError::Misconfigured("it refuses this workspace's app client".to_owned())
+            }
+            TokenFault::Dead => {
+                SignInError::Misconfigured("it refuses what it is asked for".to_owned())
+            }
+            TokenFault::Broken(what) => SignInError::Misconfigured(format!(
+                "it gave no usable answer when it was asked: {what}"
+            )),
+        })?;
         let sealed = Sealed {
             verifier: verifier.reveal().clone(),
             token: provider.endpoints.token.clone(),
             scopes: purpose.scopes,
+            issuer: provider
+                .endpoints
+                .issuer
+                .clone()
+                .filter(|_| provider.endpoints.issuer_always),
+            key: key.map(|key| key.written().reveal().clone()),
         };
         let plain = Secret::new(
             serde_json::to_string(&sealed)

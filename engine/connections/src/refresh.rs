@@ -200,9 +200,24 @@ impl Connections {
         let provider = match self.provider(reader, &client, &u.manifest).await {
             Ok(provider) => provider,
             Err(SetupError::Wrong(why)) => return Err(Ask::Setup(why)),
+            Err(SetupError::Away) => return Err(Ask::Fault(TokenFault::Away { after: None })),
             Err(SetupError::Read(error)) => return Err(Ask::Store(error.into())),
         };
-        provider.refresh(refresh).await.map_err(Ask::Fault)
+        let key = if u.manifest.discovers() {
+            match self.proof_key(reader, row).await {
+                Ok(key) => key,
+                Err(SecretError::Read(error)) => return Err(Ask::Store(error.into())),
+                Err(SecretError::Integrity) => {
+                    return Err(Ask::Store(UseError::Unavailable(broken_seal())));
+                }
+            }
+        } else {
+            None
+        };
+        provider
+            .refresh(refresh, key.as_ref())
+            .await
+            .map_err(Ask::Fault)
     }
 
     /// Stores what was given, before anybody uses it. The old refresh token goes on counting if there came none.

@@ -1,17 +1,22 @@
 //! Which secret lies where, and reading a connection's secrets against what its row says of itself.
 
+use std::sync::Arc;
+
 use actas_core::Secret;
 use actas_core::ids::{ClientId, WorkspaceId};
 use actas_core::run::ConnectionKind;
 use actas_store::{ConnectionRow, Op, ReadError, Reader};
 
 use crate::connections::{Connections, now};
+use crate::dpop::ProofKey;
 use crate::token::Tokens;
 use crate::vault::Place;
 use crate::who::Who;
 
 pub(crate) const ACCESS: &str = "access_token";
 pub(crate) const REFRESH: &str = "refresh_token";
+/// The key that a token is bound to.
+pub(crate) const PROOF_KEY: &str = "dpop_key";
 
 /// The owner of what belongs to nobody in particular.
 pub(crate) const WORKSPACE: &str = "workspace";
@@ -91,6 +96,25 @@ impl Connections {
         Err(SecretError::Integrity)
     }
 
+    /// The key that a connection's token is bound to, of the same version as the row; none if it is not bound, or the row was changed meanwhile.
+    pub(crate) async fn proof_key(
+        &self,
+        reader: &Reader,
+        row: &ConnectionRow,
+    ) -> Result<Option<Arc<ProofKey>>, SecretError> {
+        let (found, key) = self.secret(reader, row.clone(), PROOF_KEY).await?;
+        if found.token_version != row.token_version {
+            return Ok(None);
+        }
+        match key {
+            None => Ok(None),
+            Some(written) => match ProofKey::read(written) {
+                Some(key) => Ok(Some(Arc::new(key))),
+                None => Err(SecretError::Integrity),
+            },
+        }
+    }
+
     async fn integrity(&self, workspace: &WorkspaceId, row: &ConnectionRow, field: &str) {
         tracing::error!(connection = %row.id, field, "stored secret is not the one that was sealed there");
         let mut draft = Who::engine().draft(
@@ -132,6 +156,9 @@ impl Connections {
         ];
         if let Some(refresh) = tokens.refresh.as_ref().or(old_refresh) {
             ops.push(seal(REFRESH, refresh));
+        }
+        if let Some(key) = &tokens.key {
+            ops.push(seal(PROOF_KEY, key.written()));
         }
         ops
     }

@@ -3,7 +3,7 @@
 use actas_core::app::Account;
 use actas_core::audit::Draft;
 use actas_core::run::{ConnectionKind, Rule};
-use actas_egress::{CallLimits, Credential, Scheme};
+use actas_egress::{CallLimits, Credential};
 use actas_store::{CommitError, ConnectionRow, ConnectionState, Op, Reader};
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::pending::{ConnectKind, connection_draft};
 use crate::provider::Provider;
 use crate::refresh::ends;
 use crate::secrets::{ACCESS, REFRESH};
-use crate::token::Tokens;
+use crate::token::{Tokens, scheme};
 use crate::wake::Answer;
 use crate::who::Who;
 
@@ -155,7 +155,12 @@ impl Connections {
             ));
         };
         let hosts = manifest.hosts(facts).map_err(wrong)?;
-        let credential = Credential::new(Scheme::Bearer(tokens.access.clone()), hosts);
+        let scheme = scheme(
+            tokens.access.clone(),
+            tokens.key.clone(),
+            &self.inner.nonces,
+        );
+        let credential = Credential::new(scheme, hosts);
         let response = self
             .inner
             .egress

@@ -1,11 +1,15 @@
 //! Reading the answers of token endpoints, as providers really give them. Nothing of a body is ever repeated in a fault.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::Secret;
+use actas_egress::Scheme;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::dpop::{Lent, Nonces, ProofKey};
 
 /// Longer lives than this are not believed, and not needed: the token is then used until the app refuses it.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
@@ -14,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) access: Secret<String>,
+    /// The key that it is bound to, if any (RFC 9449).
+    pub(crate) key: Option<Arc<ProofKey>>,
     /// None: the old one goes on counting.
     pub(crate) refresh: Option<Secret<String>>,
     pub(crate) expires_in: Option<Duration>,
@@ -21,6 +27,25 @@ pub(crate) struct Tokens {
     pub(crate) scopes: Option<Vec<String>>,
     /// The answer without its tokens: what fields are kept from.
     pub(crate) rest: Value,
+}
+
+/// How an access token is shown to its app: with the proof of its key, if it has one.
+pub(crate) fn scheme(
+    token: Secret<String>,
+    key: Option<Arc<ProofKey>>,
+    nonces: &Arc<Nonces>,
+) -> Scheme {
+    match key {
+        None => Scheme::Bearer(token),
+        Some(key) => Scheme::Dpop {
+            prover: Arc::new(Lent {
+                key,
+                token: Some(token.clone()),
+                nonces: nonces.clone(),
+            }),
+            token,
+        },
+    }
 }
 
 /// Why it gave none.
@@ -39,15 +64,43 @@ pub(crate) enum TokenFault {
     Broken(&'static str),
 }
 
-/// Reads an answer.
+/// Reads an answer to a request that carried the proof of this key, if any.
 pub(crate) fn read(
     response: &http::Response<Vec<u8>>,
     separator: &str,
+    key: Option<&Arc<ProofKey>>,
 ) -> Result<Tokens, TokenFault> {
+    answer(response, |fields| granted(fields, separator, key))
+}
+
+/// Reads the answer to a pushed request (RFC 9126, 2.2): the name that the person is sent with.
+pub(crate) fn pushed(response: &http::Response<Vec<u8>>) -> Result<String, TokenFault> {
+    answer(response, |fields| match fields?.remove("request_uri") {
+        Some(Value::String(uri))
+            if !uri.is_empty()
+                && uri.len() <= 2048
+                && uri.bytes().all(|b| b.is_ascii_graphic()) =>
+        {
+            Ok(uri)
+        }
+        _ => Err(TokenFault::Broken("it does not name the request")),
+    })
+}
+
+/// The error word of a refusal, if there is one.
+pub(crate) fn error_word(response: &http::Response<Vec<u8>>) -> Option<String> {
+    let fields = object(response.body()).ok()?;
+    fields.get("error")?.as_str().map(str::to_owned)
+}
+
+fn answer<T>(
+    response: &http::Response<Vec<u8>>,
+    good: impl FnOnce(Result<Map<String, Value>, TokenFault>) -> Result<T, TokenFault>,
+) -> Result<T, TokenFault> {
     let status = response.status().as_u16();
     let fields = object(response.body());
     match status {
-        200..=299 => granted(fields, separator),
+        200..=299 => good(fields),
         429 => Err(TokenFault::Away {
             after: retry_after(response),
         }),
@@ -68,6 +121,7 @@ pub(crate) fn read(
 fn granted(
     fields: Result<Map<String, Value>, TokenFault>,
     separator: &str,
+    key: Option<&Arc<ProofKey>>,
 ) -> Result<Tokens, TokenFault> {
     let mut fields = fields?;
     if let Some(error) = fields.get("error").filter(|e| !e.is_null()) {
@@ -84,11 +138,14 @@ fn granted(
     if !access.reveal().bytes().all(|b| (0x21..=0x7e).contains(&b)) {
         return Err(TokenFault::Broken("its token is none"));
     }
-    match fields.get("token_type") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
+    let key = match fields.get("token_type") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => None,
+        Some(Value::String(kind)) if key.is_some() && kind.eq_ignore_ascii_case("dpop") => {
+            key.cloned()
+        }
         Some(_) => return Err(TokenFault::Broken("its kind of token is not known")),
-    }
+    };
     let refresh = match fields.remove("refresh_token") {
         Some(Value::String(token)) if !token.is_empty() => Some(Secret::new(token)),
         None | Some(Value::Null | Value::String(_)) => None,
@@ -97,6 +154,7 @@ fn granted(
     fields.remove("id_token");
     Ok(Tokens {
         access,
+        key,
         refresh,
         expires_in: fields.get("expires_in").and_then(lifetime),
         scopes: fields
@@ -110,6 +168,10 @@ fn granted(
 fn refusal(error: Option<&str>) -> TokenFault {
     match error {
         Some("invalid_client" | "unauthorized_client") => TokenFault::Client,
+        // About the proof of the request, not about the grant.
+        Some("use_dpop_nonce" | "invalid_dpop_proof") => {
+            TokenFault::Broken("it does not take the proof of the key")
+        }
         Some("temporarily_unavailable" | "server_error" | "slow_down" | "ratelimited") => {
             TokenFault::Away { after: None }
         }
@@ -158,7 +220,7 @@ fn retry_after(response: &http::Response<Vec<u8>>) -> Option<Duration> {
 }
 
 /// A JSON object whose keys come once each: of two tokens under one name nobody can say which counts.
-fn object(body: &[u8]) -> Result<Map<String, Value>, TokenFault> {
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, TokenFault> {
     struct Once;
 
     impl<'de> Visitor<'de> for Once {
@@ -199,7 +261,7 @@ mod tests {
             .header("retry-after", "7")
             .body(body.as_bytes().to_vec())
             .expect("a response");
-        let text = match read(&response, " ") {
+        let text = match read(&response, " ", None) {
             Ok(t) => format!(
                 "{} refresh={} expires={:?} scopes={:?} rest={}",
                 t.access.reveal(),
@@ -244,7 +306,7 @@ mod tests {
                 .body(body.into_bytes())
                 .expect("a response");
             // JSON has no number beyond a double's range: then the whole is no JSON.
-            let Ok(tokens) = read(&response, " ") else {
+            let Ok(tokens) = read(&response, " ", None) else {
                 assert_eq!(said, "1e400");
                 continue;
             };

@@ -7,7 +7,7 @@ use actas_core::app::Manifest;
 use actas_core::ids::{ConnectionId, RunId, UserId, WorkspaceId};
 use actas_core::run::{AskReason, ConnectionKind, Rule};
 use actas_core::{ErrorKind, StepError};
-use actas_egress::{Credential, Scheme};
+use actas_egress::Credential;
 use actas_store::{ConnectionRow, Op, Reader};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ use crate::ask::dead;
 use crate::connections::{Connections, now};
 use crate::errors::UseError;
 use crate::secrets::{ACCESS, SecretError};
+use crate::token::scheme;
 use crate::who::Who;
 
 /// How exactly the last use of a connection is known.
@@ -161,10 +162,20 @@ impl Connections {
         let Some(token) = token else {
             return Err(UseError::SignIn(AskReason::Expired));
         };
+        // Only such apps have keys, and nobody else's step pays for looking.
+        let key = if u.manifest.discovers() {
+            match self.proof_key(reader, &row).await {
+                Ok(key) => key,
+                Err(SecretError::Read(error)) => return Err(error.into()),
+                Err(SecretError::Integrity) => return Err(UseError::Unavailable(broken_seal())),
+            }
+        } else {
+            None
+        };
         let facts = facts(&row)?;
         let hosts = u.manifest.hosts(&facts).map_err(UseError::Unavailable)?;
         Ok(Usable {
-            credential: Credential::new(Scheme::Bearer(token), hosts),
+            credential: Credential::new(scheme(token, key, &self.inner.nonces), hosts),
             facts,
             token_version: row.token_version,
             account: row.account,

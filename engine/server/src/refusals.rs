@@ -37,6 +37,7 @@ pub fn sign_in(error: SignInError) -> Problem {
         SignInError::NotUsable | SignInError::Taken(_) | SignInError::Misconfigured(_) => {
             Problem::conflict(code, error.to_string())
         }
+        SignInError::Unavailable => Problem::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
         SignInError::Read(error) => error.into(),
         SignInError::Commit(error) => error.into(),
     }

@@ -5,7 +5,9 @@
 mod callback;
 mod callback_address;
 mod canaries;
+mod keys;
 mod named;
+mod proofs;
 mod provider;
 mod refresh;
 mod sign_in;
@@ -47,7 +49,7 @@ pub struct Bench {
     pub folder: TempDir,
 }
 
-fn manifest(provider: &Provider) -> Arc<Manifest> {
+fn manifest(provider: &Provider, change: &dyn Fn(String) -> String) -> Arc<Manifest> {
     let text = format!(
         r#"
 app: crm
@@ -84,7 +86,7 @@ modules:
 "#,
         provider.url()
     );
-    let parsed = actas_core::app::parse(&text);
+    let parsed = actas_core::app::parse(&change(text));
     Arc::new(
         parsed
             .manifest
@@ -114,19 +116,24 @@ fn user(login: &str) -> UserRow {
 impl Bench {
     /// On SQLite.
     pub async fn new() -> Self {
-        Self::on(None).await
+        Self::on(None, &|text| text).await
+    }
+
+    /// On SQLite, with a manifest that is changed first.
+    pub async fn with(change: &dyn Fn(String) -> String) -> Self {
+        Self::on(None, change).await
     }
 
     /// On both databases.
     pub async fn everywhere() -> Vec<Self> {
         let mut all = vec![Self::new().await];
         if let Some(url) = actas_test_support::postgres::database() {
-            all.push(Self::on(Some(url)).await);
+            all.push(Self::on(Some(url), &|text| text).await);
         }
         all
     }
 
-    async fn on(url: Option<String>) -> Self {
+    async fn on(url: Option<String>, change: &dyn Fn(String) -> String) -> Self {
         let _ = rustls_provider();
         let provider = Provider::start().await;
         let folder = tempfile::tempdir().unwrap();
@@ -136,7 +143,7 @@ impl Bench {
         })
         .await
         .unwrap();
-        let manifest = manifest(&provider);
+        let manifest = manifest(&provider, change);
         let connections = open(&store, &provider, &manifest, &folder).await.unwrap();
         let workspace = bits(WorkspaceId::from_bits);
         let (ana, ben) = (user("ana"), user("ben"));
@@ -408,8 +415,12 @@ impl Bench {
 
     /// Presses the button and comes to the provider with this state.
     pub async fn begin(&self, id: &SignInId, user: &UserRow) -> String {
-        let url = self
-            .connections
+        state_of(&self.depart(id, user).await.unwrap())
+    }
+
+    /// Presses the button and is sent there.
+    pub async fn depart(&self, id: &SignInId, user: &UserRow) -> Result<Url, SignInError> {
+        self.connections
             .begin(
                 &self.workspace,
                 id,
@@ -418,8 +429,6 @@ impl Bench {
                 &self.who(user),
             )
             .await
-            .unwrap();
-        state_of(&url)
     }
 
     /// Comes back from the provider.
