@@ -42,7 +42,9 @@ async fn compare(acts: Vec<Vec<[u8; 10]>>, places: &[Place], done: &mut BTreeSet
         let expected = act(&model, &mut dice.clone(), &ops).await;
         for (kind, store) in &stores {
             let answer = act(store, &mut dice.clone(), &ops).await;
-            assert_eq!(answer, expected, "{kind} after {ops:?}");
+            if answer != expected && !both_refused(&model, &ops, &answer, &expected).await {
+                assert_eq!(answer, expected, "{kind} after {ops:?}");
+            }
         }
         if expected == "ok" {
             done.extend(ops.iter().map(Op::name));
@@ -52,9 +54,28 @@ async fn compare(acts: Vec<Vec<[u8; 10]>>, places: &[Place], done: &mut BTreeSet
     }
     let (rows, answers) = (model.snapshot().await.unwrap(), reads(&model).await);
     for (kind, store) in &stores {
-        assert_eq!(store.snapshot().await.unwrap(), rows, "{kind}");
+        let found = store.snapshot().await.unwrap();
+        for (table, rows) in &rows {
+            assert_eq!(found.get(table), Some(rows), "{kind} {table}");
+        }
+        assert_eq!(found.len(), rows.len(), "{kind}");
         assert_eq!(reads(store).await, answers, "{kind}");
     }
+}
+
+/// Whether a commit was refused that has two reasons to be. Which one is named is not promised: many commits at once are done kind by kind.
+async fn both_refused(model: &Store, ops: &[Op], answer: &str, expected: &str) -> bool {
+    let (Some(named), true) = (
+        answer.strip_prefix("refused: "),
+        expected.starts_with("refused: "),
+    ) else {
+        return false;
+    };
+    let Some(op) = ops.iter().find(|op| op.name() == named) else {
+        return false;
+    };
+    let alone = model.commit(support::ops(vec![op.clone()])).await;
+    support::is_conflict(alone, named)
 }
 
 #[test]
