@@ -96,6 +96,7 @@ pub(crate) fn dead(state: ConnectionState) -> Option<AskReason> {
         ConnectionState::Expired => Some(AskReason::Expired),
         ConnectionState::Revoked => Some(AskReason::Revoked),
         ConnectionState::Disconnected => Some(AskReason::Disconnected),
+        ConnectionState::NoAccount => Some(AskReason::Missing),
     }
 }
 

@@ -102,6 +102,8 @@ id! {
     RequestId "rq_";
     /// What is to be said to somebody who is asked for something.
     NoticeId "not_";
+    /// Tokens that their provider is still to be told of.
+    RevocationId "rvk_";
     /// A process that performs steps, for as long as it lives.
     WorkerId "wrk_";
 }

@@ -33,6 +33,9 @@ columns! {
     connection_columns "id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at FROM connections";
     secret_columns "owner, field, version, kek_id, wrapped, sealed FROM secrets";
     grant_columns "user_id, flow_id, slot, connection_id, surface, granted_at FROM grants";
+    deleted_parent_columns "id, name, app, client_id, deleted_by, deleted_at FROM deleted_parents";
+    deleted_flow_columns "id, name, title, deleted_by, deleted_at FROM deleted_flows";
+    revocation_columns "id, connection_id, app, client_id, tries, next_at, until_at, created_at FROM revocations";
     sign_in_columns "id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, reason, connection_id, surface, rule, state, created_at, until_at FROM sign_ins";
     attempt_columns "state_hash, sign_in_id, reconnect_id, target, user_id, session_hash, client_id, sealed, created_at, expires_at, used_at FROM attempts";
     run_columns "id, workspace_id, flow_id, version_id, level, invoker_id, parent_id, parent_step, retry_of, entry, state, created_at, ended_at, due_at, epoch, owner, lease_until FROM runs";
@@ -113,6 +116,16 @@ read_as! {
     };
     GrantRow "grant" |c| Self {
         user: c.parsed()?, flow: c.parsed()?, slot: c.parsed()?, connection: c.parsed()?, surface: c.text()?, at: c.time()?,
+    };
+    DeletedParentRow "deleted parent" |c| Self {
+        id: c.parsed()?, name: c.parsed()?, app: c.parsed()?, client: c.parsed()?, deleted_by: c.parsed()?, deleted_at: c.time()?,
+    };
+    DeletedFlowRow "deleted flow" |c| Self {
+        id: c.parsed()?, name: c.parsed()?, title: c.maybe_text()?, deleted_by: c.parsed()?, deleted_at: c.time()?,
+    };
+    RevocationRow "revocation" |c| Self {
+        id: c.parsed()?, connection: c.parsed()?, app: c.parsed()?, client: c.parsed()?, tries: c.small()?, next_at: c.time()?,
+        until: c.time()?, created_at: c.time()?,
     };
     SignInRow "sign-in" |c| Self {
         id: c.parsed()?, run: c.parsed_unless_empty()?, flow: c.parsed()?, version: c.parsed()?, slot: c.parsed()?, person: c.parsed()?,

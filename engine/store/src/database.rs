@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0002_language.sql"),
     ),
     (3, "limits", include_str!("../migrations/0003_limits.sql")),
+    (4, "grants", include_str!("../migrations/0004_grants.sql")),
     (5, "people", include_str!("../migrations/0005_people.sql")),
     (8, "asking", include_str!("../migrations/0008_asking.sql")),
 ];

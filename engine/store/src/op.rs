@@ -3,8 +3,8 @@
 use actas_core::Time;
 use actas_core::audit;
 use actas_core::ids::{
-    ConnectionId, FlowId, InboxId, Name, NoticeId, RequestId, RunId, SignInId, SlotName, StepPath,
-    UserId, VarName, WorkerId, WorkspaceId,
+    ClientId, ConnectionId, FlowId, InboxId, Name, NoticeId, RequestId, RevocationId, RunId,
+    SignInId, SlotName, StepPath, UserId, VarName, WorkerId, WorkspaceId,
 };
 use actas_core::policies::Policies;
 
@@ -233,6 +233,65 @@ pub enum Op {
         workspace: WorkspaceId,
         grant: GrantRow,
     },
+    /// Notes that a shared connection was deleted under which people made their own.
+    BuryParent {
+        workspace: WorkspaceId,
+        parent: DeletedParentRow,
+    },
+    /// Gives a personal connection whose parent was deleted another one, which must be of the same app and client.
+    Adopt {
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+        parent: ConnectionId,
+    },
+    /// Takes back what a person agreed to for a slot; it must be there.
+    DropGrant {
+        workspace: WorkspaceId,
+        user: UserId,
+        flow: FlowId,
+        slot: SlotName,
+    },
+    /// A slot is another one from now on, although it is called as one before: what people agreed to goes, and connections made for that one
+    /// serve no slot any more.
+    RenewSlot {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        slot: SlotName,
+    },
+    /// Removes a flow with its draft, build-time values, grants and what starts it; its versions stay. No run of it may be living.
+    DeleteFlow {
+        workspace: WorkspaceId,
+        flow: FlowId,
+        by: UserId,
+        at: Time,
+    },
+    /// Removes an app client with its secret; no connection may have been made with it.
+    DeleteClient {
+        workspace: WorkspaceId,
+        client: ClientId,
+    },
+    /// Removes what a person agreed to and builds with, and closes all they are asked; their connections are deleted one by one before.
+    ForgetPerson {
+        workspace: WorkspaceId,
+        user: UserId,
+    },
+    /// What a provider is to be told of; its secrets go beside it, with [`Op::PutSecret`].
+    AddRevocation {
+        workspace: WorkspaceId,
+        revocation: RevocationRow,
+    },
+    /// Takes the next try of a revocation, of which there must have been `tries`: nobody else does it before `next_at`.
+    TryRevocation {
+        workspace: WorkspaceId,
+        revocation: RevocationId,
+        tries: u32,
+        next_at: Time,
+    },
+    /// It is done or given up: removes it with its secrets; fine if it is gone.
+    EndRevocation {
+        workspace: WorkspaceId,
+        revocation: RevocationId,
+    },
     /// The key-check value of a new store; there must be none.
     SetKeyCheck { kek_id: String, check: Vec<u8> },
 
@@ -357,10 +416,12 @@ pub enum Op {
         workspace: WorkspaceId,
         name: VarName,
     },
-    /// A named secret, or when it was rotated if it is there already; what it holds goes beside it, with [`Op::PutSecret`].
+    /// A named secret that is `new`, or when one that must be there was rotated: one that is deleted meanwhile does not come back. What it
+    /// holds goes beside it, with [`Op::PutSecret`].
     PutNamedSecret {
         workspace: WorkspaceId,
         secret: NamedSecretRow,
+        new: bool,
     },
     /// Removes a named secret with what it holds; it must be there.
     DeleteNamedSecret { workspace: WorkspaceId, name: Name },

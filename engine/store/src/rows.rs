@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod asked;
+mod lifecycle;
 mod limits;
 mod notices;
 mod people;
 mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
+pub use lifecycle::{DeletedFlowRow, DeletedParentRow, RevocationRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
 pub use notices::{NoticeAbout, NoticeChannel, NoticeKind, NoticeRow};
 pub use people::{
@@ -283,6 +285,8 @@ pub enum ConnectionState {
     Revoked,
     /// Its person disconnected it.
     Disconnected,
+    /// It never had an account: it says to slots which app and client they use, and nobody acts through it.
+    NoAccount,
 }
 
 impl ConnectionState {
@@ -293,6 +297,7 @@ impl ConnectionState {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Disconnected => "disconnected",
+            Self::NoAccount => "no_account",
         }
     }
 }

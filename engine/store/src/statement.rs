@@ -5,7 +5,8 @@
 use actas_core::Time;
 use actas_core::ids::{
     AppName, ClientId, ConnectionId, FlowId, FlowName, HookId, InboxId, Name, NoticeId, RequestId,
-    RunId, SignInId, SlotName, StepPath, UserId, VarName, VersionId, WorkerId, WorkspaceId,
+    RevocationId, RunId, SignInId, SlotName, StepPath, UserId, VarName, VersionId, WorkerId,
+    WorkspaceId,
 };
 use serde::Serialize;
 
@@ -114,6 +115,7 @@ texts!(
     Name,
     NoticeId,
     RequestId,
+    RevocationId,
     RunId,
     SignInId,
     SlotName,

@@ -382,6 +382,7 @@ async fn a_callback_counts_once_and_a_named_secret_goes_with_what_it_holds() {
             let named = Op::PutNamedSecret {
                 workspace: workspace.clone(),
                 secret: row.clone(),
+                new: rotated_at.is_none(),
             };
             let secret = Op::PutSecret {
                 workspace,
@@ -407,5 +408,12 @@ async fn a_callback_counts_once_and_a_named_secret_goes_with_what_it_holds() {
         delete().await.unwrap();
         assert_eq!(reader.secret(&owner, "current").await.unwrap(), None);
         assert!(is_conflict(delete().await, "delete_named_secret"));
+        // Whoever read it before it was deleted and rotates it now does not bring it back.
+        let (_, late) = put(Some(Time(9)), 3);
+        assert!(is_conflict(store.commit(late).await, "put_named_secret"));
+        assert_eq!(reader.secret(&owner, "current").await.unwrap(), None);
+        let (_, again) = put(None, 4);
+        store.commit(again.clone()).await.unwrap();
+        assert!(is_conflict(store.commit(again).await, "put_named_secret"));
     }
 }

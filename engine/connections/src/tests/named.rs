@@ -72,6 +72,7 @@ async fn a_rotated_secret_and_the_one_before_are_good_and_no_older_one() {
                     created_at: Time(1),
                     rotated_at: (rotation > 0).then_some(Time(2)),
                 },
+                new: rotation == 0,
             });
             let audit = Vec::new();
             bench.store.commit(Commit { ops, audit }).await.unwrap();

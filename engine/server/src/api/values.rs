@@ -99,12 +99,9 @@ pub async fn add_secret(cx: Context, call: Call) -> Answer {
     }
     let Body { name, value } = call.json()?;
     if cx.reader.named_secret(&name).await?.is_some() {
-        return Err(Problem::conflict(
-            "secret_exists",
-            format!("there is a secret `{name}`: rotate it, or choose another name"),
-        ));
+        return Err(exists(&name));
     }
-    put(&cx, &name, &value, "secret.added").await?;
+    put(&cx, &name, &value, true).await?;
     Ok(answer_json(StatusCode::CREATED, &json!({"name": name})))
 }
 
@@ -120,15 +117,22 @@ pub async fn rotate_secret(cx: Context, call: Call) -> Answer {
     if cx.reader.named_secret(&name).await?.is_none() {
         return Err(Problem::not_found("secret"));
     }
-    put(&cx, &name, &body.value, "secret.rotated").await?;
+    put(&cx, &name, &body.value, false).await?;
     Ok(ok(&json!({"name": name})))
+}
+
+fn exists(name: &Name) -> Problem {
+    Problem::conflict(
+        "secret_exists",
+        format!("there is a secret `{name}`: rotate it, or choose another name"),
+    )
 }
 
 async fn put(
     cx: &Context,
     name: &Name,
     value: &Secret<String>,
-    action: &str,
+    new: bool,
 ) -> Result<(), Problem> {
     let length = value.reveal().len();
     if length == 0 {
@@ -144,20 +148,30 @@ async fn put(
             name: name.clone(),
             created_by: cx.user.id.clone(),
             created_at: cx.now,
-            rotated_at: (action == "secret.rotated").then_some(cx.now),
+            rotated_at: (!new).then_some(cx.now),
         },
+        new,
     }];
     ops.extend(
         connections
             .put_named_secret(cx.workspace(), name, value)
             .await?,
     );
+    let action = if new {
+        "secret.added"
+    } else {
+        "secret.rotated"
+    };
     let commit = Commit {
         audit: vec![cx.audit(action, "secret", name.as_str())],
         ops,
     };
-    cx.app.store.commit(commit).await?;
-    Ok(())
+    match cx.app.store.commit(commit).await {
+        // Somebody added or deleted it since it was looked for.
+        Err(CommitError::Conflict { .. }) if new => Err(exists(name)),
+        Err(CommitError::Conflict { .. }) => Err(Problem::not_found("secret")),
+        other => Ok(other?),
+    }
 }
 
 /// `DELETE /secrets/{name}`

@@ -61,13 +61,24 @@ impl Tables {
                 .remove(&(workspace.clone(), name.clone()))
                 .map(|_| ())
                 .ok_or("no such value"),
-            Op::PutNamedSecret { workspace, secret } => {
-                let key = (workspace.clone(), secret.name.clone());
-                self.named_secrets
-                    .entry(key)
-                    .or_insert_with(|| secret.clone())
-                    .rotated_at = secret.rotated_at;
-                Ok(())
+            Op::PutNamedSecret {
+                workspace,
+                secret,
+                new,
+            } => {
+                let entry = self
+                    .named_secrets
+                    .entry((workspace.clone(), secret.name.clone()));
+                if *new {
+                    return add(entry, secret.clone());
+                }
+                match entry {
+                    std::collections::btree_map::Entry::Occupied(mut there) => {
+                        there.get_mut().rotated_at = secret.rotated_at;
+                        Ok(())
+                    }
+                    std::collections::btree_map::Entry::Vacant(_) => Err("no such secret"),
+                }
             }
             Op::DeleteNamedSecret { workspace, name } => {
                 self.named_secrets

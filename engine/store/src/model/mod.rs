@@ -4,6 +4,7 @@
 mod asked;
 mod audit;
 mod known;
+mod lifecycle;
 mod limits;
 mod ops;
 mod snapshot;
@@ -53,6 +54,9 @@ pub(crate) struct Tables {
     pub connections: Table<ConnectionId, ConnectionRow>,
     pub secrets: Table<(String, String), SecretRow>,
     pub grants: Table<(UserId, FlowId, SlotName), GrantRow>,
+    pub deleted_parents: Table<ConnectionId, DeletedParentRow>,
+    pub deleted_flows: Table<FlowId, DeletedFlowRow>,
+    pub revocations: Table<RevocationId, RevocationRow>,
     pub sign_ins: Table<SignInId, SignInRow>,
     pub attempts: Table<String, AttemptRow>,
     pub runs: Table<RunId, RunRow>,

@@ -99,6 +99,16 @@ impl Tables {
                 self.key_check = Some((kek_id.clone(), check.clone()));
                 Ok(())
             }
+            Op::BuryParent { .. }
+            | Op::Adopt { .. }
+            | Op::DropGrant { .. }
+            | Op::RenewSlot { .. }
+            | Op::DeleteFlow { .. }
+            | Op::DeleteClient { .. }
+            | Op::ForgetPerson { .. }
+            | Op::AddRevocation { .. }
+            | Op::TryRevocation { .. }
+            | Op::EndRevocation { .. } => self.apply_to_life(op),
             Op::AddFlow { .. }
             | Op::ChangeFlow { .. }
             | Op::PutDraft { .. }

@@ -86,6 +86,9 @@ impl Store {
             connections connection_columns ConnectionRow;
             secrets secret_columns SecretRow;
             grants grant_columns GrantRow;
+            deleted_parents deleted_parent_columns DeletedParentRow;
+            deleted_flows deleted_flow_columns DeletedFlowRow;
+            revocations revocation_columns RevocationRow;
             sign_ins sign_in_columns SignInRow;
             attempts attempt_columns AttemptRow;
             journal journal_columns JournalRow;
@@ -117,7 +120,7 @@ impl Tables {
         of_model!(all, self,
             users sessions login_links tokens policies seen roles identities oidc login_attempts hosts flows drafts build_values versions manifests clients connections secrets grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
-            admissions notices
+            admissions notices deleted_parents deleted_flows revocations
         );
         let used = self
             .callbacks_used

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 mod connections;
 mod flows;
 mod known;
+mod lifecycle;
 pub(crate) mod notices;
 mod overlooked;
 mod people;

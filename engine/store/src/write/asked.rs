@@ -88,18 +88,32 @@ pub(super) fn delete_var(workspace: Ws<'_>, name: &VarName) -> Vec<Statement> {
     )]
 }
 
-pub(super) fn put_named_secret(workspace: Ws<'_>, secret: &NamedSecretRow) -> Vec<Statement> {
-    vec![Statement::any(
-        "INSERT INTO named_secrets (workspace_id, name, created_by, created_at, rotated_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (workspace_id, name) DO UPDATE SET rotated_at = excluded.rotated_at",
-        params![
-            workspace,
-            &secret.name,
-            &secret.created_by,
-            secret.created_at,
-            secret.rotated_at
-        ],
-    )]
+pub(super) fn put_named_secret(
+    workspace: Ws<'_>,
+    secret: &NamedSecretRow,
+    new: bool,
+) -> Vec<Statement> {
+    let put = if new {
+        Statement::one(
+            "INSERT INTO named_secrets (workspace_id, name, created_by, created_at, rotated_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT DO NOTHING",
+            params![
+                workspace,
+                &secret.name,
+                &secret.created_by,
+                secret.created_at,
+                secret.rotated_at
+            ],
+            "there is a secret of that name: rotate it, or choose another name",
+        )
+    } else {
+        Statement::one(
+            "UPDATE named_secrets SET rotated_at = $3 WHERE workspace_id = $1 AND name = $2",
+            params![workspace, &secret.name, secret.rotated_at],
+            "there is no such secret",
+        )
+    };
+    vec![put]
 }
 
 pub(super) fn delete_named_secret(workspace: Ws<'_>, name: &Name) -> Vec<Statement> {

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 mod connections;
 mod flows;
 mod known;
+mod lifecycle;
 pub(crate) mod limits;
 mod notices;
 mod people;
@@ -212,6 +213,16 @@ impl Op {
             Self::PutSecret { .. } => "put_secret",
             Self::DropSecrets { .. } => "drop_secrets",
             Self::PutGrant { .. } => "put_grant",
+            Self::BuryParent { .. } => "bury_parent",
+            Self::Adopt { .. } => "adopt",
+            Self::DropGrant { .. } => "drop_grant",
+            Self::RenewSlot { .. } => "renew_slot",
+            Self::DeleteFlow { .. } => "delete_flow",
+            Self::DeleteClient { .. } => "delete_client",
+            Self::ForgetPerson { .. } => "forget_person",
+            Self::AddRevocation { .. } => "add_revocation",
+            Self::TryRevocation { .. } => "try_revocation",
+            Self::EndRevocation { .. } => "end_revocation",
             Self::SetKeyCheck { .. } => "set_key_check",
             Self::AddSignIn { .. } => "add_sign_in",
             Self::MoveSignIn { .. } => "move_sign_in",
@@ -332,6 +343,45 @@ impl Op {
             Self::PutSecret { workspace, secret } => connections::put_secret(workspace, secret),
             Self::DropSecrets { workspace, owner } => connections::drop_secrets(workspace, owner),
             Self::PutGrant { workspace, grant } => connections::put_grant(workspace, grant),
+            Self::BuryParent { workspace, parent } => lifecycle::bury_parent(workspace, parent),
+            Self::Adopt {
+                workspace,
+                connection,
+                parent,
+            } => lifecycle::adopt(workspace, connection, parent),
+            Self::DropGrant {
+                workspace,
+                user,
+                flow,
+                slot,
+            } => lifecycle::drop_grant(workspace, user, flow, slot),
+            Self::RenewSlot {
+                workspace,
+                flow,
+                slot,
+            } => lifecycle::renew_slot(workspace, flow, slot),
+            Self::DeleteFlow {
+                workspace,
+                flow,
+                by,
+                at,
+            } => lifecycle::delete_flow(workspace, flow, by, *at),
+            Self::DeleteClient { workspace, client } => lifecycle::delete_client(workspace, client),
+            Self::ForgetPerson { workspace, user } => lifecycle::forget_person(workspace, user),
+            Self::AddRevocation {
+                workspace,
+                revocation,
+            } => lifecycle::add_revocation(workspace, revocation),
+            Self::TryRevocation {
+                workspace,
+                revocation,
+                tries,
+                next_at,
+            } => lifecycle::try_revocation(workspace, revocation, *tries, *next_at),
+            Self::EndRevocation {
+                workspace,
+                revocation,
+            } => lifecycle::end_revocation(workspace, revocation),
             Self::SetKeyCheck { kek_id, check } => people::set_key_check(kek_id, check),
             Self::AddSignIn { workspace, sign_in } => connections::add_sign_in(workspace, sign_in),
             Self::MoveSignIn {
@@ -407,9 +457,11 @@ impl Op {
             } => asked::use_callback(workspace, run, step),
             Self::PutVar { workspace, var } => asked::put_var(workspace, var),
             Self::DeleteVar { workspace, name } => asked::delete_var(workspace, name),
-            Self::PutNamedSecret { workspace, secret } => {
-                asked::put_named_secret(workspace, secret)
-            }
+            Self::PutNamedSecret {
+                workspace,
+                secret,
+                new,
+            } => asked::put_named_secret(workspace, secret, *new),
             Self::DeleteNamedSecret { workspace, name } => {
                 asked::delete_named_secret(workspace, name)
             }

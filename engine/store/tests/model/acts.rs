@@ -2,6 +2,7 @@
 
 use actas_core::run::{AskReason, Rule};
 
+use super::life;
 use super::support::journal;
 use super::*;
 
@@ -15,7 +16,7 @@ impl Dice {
         self.0[self.1] % sides
     }
 
-    fn id<T>(&mut self, make: fn(u128) -> T) -> T {
+    pub fn id<T>(&mut self, make: fn(u128) -> T) -> T {
         make(u128::from(self.roll(3)) + 1)
     }
 
@@ -24,21 +25,21 @@ impl Dice {
         RunId::from_bits(u128::from(self.roll(3)) + 1 + if other { 10 } else { 0 })
     }
 
-    fn coin(&mut self) -> bool {
+    pub fn coin(&mut self) -> bool {
         self.roll(2) == 0
     }
 
-    fn word(&mut self) -> String {
+    pub fn word(&mut self) -> String {
         ["one", "two", "three"][usize::from(self.roll(3))].to_owned()
     }
 
-    fn time(&mut self) -> Time {
+    pub fn time(&mut self) -> Time {
         Time(i64::from(self.roll(4)) * 10)
     }
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = OWN + super::known::KINDS;
+pub const KINDS: u8 = OWN + life::KINDS + super::known::KINDS;
 /// Those of this file.
 const OWN: u8 = 59;
 /// Behind all that have a number of their own; the last is for whatever is left.
@@ -191,7 +192,11 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 id: dice.id(ConnectionId::from_bits),
                 owner: UserId::from_bits(1),
                 client: dice.id(ClientId::from_bits),
-                made_for: None,
+                // Most of these are there no more.
+                parent: (!shared).then(|| ConnectionId::from_bits(u128::from(dice.roll(9)) + 1)),
+                made_for: dice
+                    .coin()
+                    .then(|| (dice.id(FlowId::from_bits), dice.word().parse().unwrap())),
                 only_run: dice.coin().then(|| dice.run(other)),
                 token_version: i64::from(dice.roll(3)),
                 refreshing: None,
@@ -424,6 +429,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 created_at: dice.time(),
                 rotated_at: dice.coin().then(|| dice.time()),
             },
+            new: dice.coin(),
         },
         46 => Op::DeleteNamedSecret {
             workspace,
@@ -524,6 +530,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             user: dice.id(UserId::from_bits),
         },
+        kind if kind >= OWN => life::op(kind - OWN, dice, workspace, model).await,
         _ => Op::TakeInbox {
             workspace,
             inbox: InboxId::from_bits(u128::from(dice.roll(6))),

@@ -6,6 +6,7 @@ mod support;
 
 mod acts;
 mod known;
+mod life;
 mod reads;
 
 use std::collections::BTreeSet;

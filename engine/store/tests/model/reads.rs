@@ -78,6 +78,14 @@ pub async fn reads(store: &Store) -> Vec<String> {
                 r.connections_of_subject(&client, "sub-1"),
                 r.connections_of_run(&run)
             );
+            read!(
+                r.deleted_parent(&connection),
+                r.deleted_flow(&flow),
+                r.connections_under(&connection),
+                r.grants_by(&user),
+                r.revocation(&RevocationId::from_bits(n)),
+                r.due_revocations(Time(10 * i64::try_from(n).unwrap()))
+            );
             read!(r.connections_left_over());
             read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
             read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
