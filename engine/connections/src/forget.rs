@@ -1,35 +1,32 @@
-//! Taking credentials back: at the provider (RFC 7009) and here. That a provider cannot be reached never keeps anything alive here.
+//! Letting go of connections: disconnecting, deleting, the end of a run, a person who leaves. That a provider cannot be reached never keeps
+//! anything alive here; what it is to be told stands in [`crate::revoke`].
 
-use actas_core::ids::{ConnectionId, RunId, UserId, WorkspaceId};
+use actas_core::audit::Draft;
+use actas_core::ids::{ConnectionId, Name, RunId, UserId, WorkspaceId};
 use actas_core::run::ConnectionKind;
-use actas_store::{CommitError, ConnectionRow, ConnectionState, Op, ReadError, Reader};
+use actas_store::{CommitError, ConnectionRow, ConnectionState, Op, Reader, RevocationRow};
+use futures::{StreamExt as _, stream};
 
-use crate::ask::dead;
 use crate::connections::Connections;
 use crate::errors::ConnectionsError;
 use crate::pending::connection_draft;
-use crate::secrets::{ACCESS, REFRESH};
+use crate::revoke::AtProvider;
 use crate::who::Who;
 
-/// What became of a connection at its provider, for the audit trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AtProvider {
-    Revoked,
-    /// Another living connection has the account there, and might go with it.
-    Shared,
-    NotRevoked,
-    Nothing,
-}
+/// So many providers are told at once.
+const AT_ONCE: usize = 8;
 
-impl AtProvider {
-    fn reason(self) -> &'static str {
-        match self {
-            Self::Revoked => "revoked_at_provider",
-            Self::Shared => "account_in_use_elsewhere",
-            Self::NotRevoked => "not_revoked_at_provider",
-            Self::Nothing => "nothing_to_revoke",
-        }
-    }
+/// What became of the connections of a person who left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many of their own were erased.
+    pub connections: usize,
+    /// How many of those their providers took back.
+    pub revoked: usize,
+    /// How many of those their providers will be told of later.
+    pub later: usize,
+    /// The shared connections they hold, which go on: somebody else should look after them.
+    pub holds: Vec<Name>,
 }
 
 impl Connections {
@@ -44,7 +41,7 @@ impl Connections {
         connection: &ConnectionId,
         user: &UserId,
         who: &Who,
-    ) -> Result<(), ConnectionsError> {
+    ) -> Result<AtProvider, ConnectionsError> {
         let reader = self.reader(workspace);
         for _ in 0..6 {
             let row = reader
@@ -52,12 +49,15 @@ impl Connections {
                 .await?
                 .filter(|row| row.kind == ConnectionKind::Shared || row.owner == *user)
                 .ok_or(ConnectionsError::NotFound)?;
-            if row.state == ConnectionState::Disconnected {
-                return Ok(());
+            if matches!(
+                row.state,
+                ConnectionState::Disconnected | ConnectionState::NoAccount
+            ) {
+                return Ok(AtProvider::Nothing);
             }
             // The secrets are taken out before the row lets go of them, and revoked after: what is disconnected here is never used again,
             // whatever becomes of the provider.
-            let secrets = self.both(&reader, &row).await?;
+            let let_go = self.let_go(&reader, &row).await?;
             let disconnected = ConnectionRow {
                 state: ConnectionState::Disconnected,
                 token_version: row.token_version + 1,
@@ -65,7 +65,7 @@ impl Connections {
                 expires_at: None,
                 ..row.clone()
             };
-            let ops = vec![
+            let mut ops = vec![
                 Op::ChangeConnection {
                     workspace: workspace.clone(),
                     connection: disconnected,
@@ -76,11 +76,12 @@ impl Connections {
                     owner: row.id.to_string(),
                 },
             ];
+            ops.extend(let_go.ops);
             let draft = connection_draft(who, workspace, &row, "connection.disconnected", "ok");
             match self.commit(ops, vec![draft]).await {
                 Ok(()) => {
-                    self.revoke_and_note(&reader, &row, secrets, who).await;
-                    return Ok(());
+                    self.inner.flights.forget(&row.id);
+                    return Ok(self.tell_provider(&reader, let_go.row.as_ref(), who).await);
                 }
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -99,7 +100,21 @@ impl Connections {
         connection: &ConnectionId,
         user: &UserId,
         who: &Who,
-    ) -> Result<(), ConnectionsError> {
+    ) -> Result<AtProvider, ConnectionsError> {
+        self.delete_with(workspace, connection, user, who, Vec::new(), Vec::new())
+            .await
+    }
+
+    /// The same, with what else follows from it in the same commit.
+    pub(crate) async fn delete_with(
+        &self,
+        workspace: &WorkspaceId,
+        connection: &ConnectionId,
+        user: &UserId,
+        who: &Who,
+        ops: Vec<Op>,
+        mut audit: Vec<Draft>,
+    ) -> Result<AtProvider, ConnectionsError> {
         let reader = self.reader(workspace);
         let row = reader
             .connection(connection)
@@ -110,7 +125,9 @@ impl Connections {
             draft.person = self.person(&reader, &row.owner).await?;
             draft.reason = Some("not_their_own".to_owned());
         }
-        self.erase(&reader, row, draft, who).await
+        audit.push(draft);
+        let let_go = self.erase(&reader, &row, ops, audit).await?;
+        Ok(self.tell_provider(&reader, let_go.as_ref(), who).await)
     }
 
     /// A run ended: connections kept for it alone are revoked and erased. Cheap if there are none.
@@ -128,24 +145,92 @@ impl Connections {
             let mut draft = connection_draft(&who, workspace, &row, "connection.deleted", "ok");
             draft.run = Some(run.clone());
             draft.reason = Some("kept_for_one_run".to_owned());
-            match self.erase(&reader, row, draft, &who).await {
-                Ok(()) | Err(ConnectionsError::NotFound) => {}
+            match self.erase(&reader, &row, Vec::new(), vec![draft]).await {
+                Ok(let_go) => {
+                    self.tell_provider(&reader, let_go.as_ref(), &who).await;
+                }
+                Err(ConnectionsError::NotFound) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    async fn erase(
+    /// A person left: their own connections are erased and revoked, what they agreed to and build with is removed, and what they were asked is
+    /// closed. Shared connections they hold go on and are named. Whoever calls this has switched the person off before; doing it twice is fine.
+    ///
+    /// # Errors
+    /// See [`ConnectionsError`]; what was erased before stays erased.
+    pub async fn forget_person(
+        &self,
+        workspace: &WorkspaceId,
+        user: &UserId,
+        who: &Who,
+    ) -> Result<Forgotten, ConnectionsError> {
+        let reader = self.reader(workspace);
+        let person = self.person(&reader, user).await?;
+        let mut forgotten = Forgotten::default();
+        let mut to_tell: Vec<RevocationRow> = Vec::new();
+        // A sign-in that was under way when they were switched off may come in between.
+        for _ in 0..3 {
+            let own = reader.personal_connections(Some(user)).await?;
+            if own.is_empty() {
+                break;
+            }
+            for row in own {
+                let mut draft = connection_draft(who, workspace, &row, "connection.deleted", "ok");
+                draft.person.clone_from(&person);
+                draft.reason = Some("person_left".to_owned());
+                match self.erase(&reader, &row, Vec::new(), vec![draft]).await {
+                    Ok(let_go) => {
+                        forgotten.connections += 1;
+                        to_tell.extend(let_go);
+                    }
+                    Err(ConnectionsError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let mut audit = Vec::new();
+        for row in reader.shared_connections().await? {
+            if row.owner == *user {
+                let mut draft =
+                    connection_draft(who, workspace, &row, "connection.holder_left", "ok");
+                draft.person.clone_from(&person);
+                audit.push(draft);
+                forgotten.holds.extend(row.name);
+            }
+        }
+        let forget = Op::ForgetPerson {
+            workspace: workspace.clone(),
+            user: user.clone(),
+        };
+        self.commit(vec![forget], audit).await?;
+        let mut told = stream::iter(&to_tell)
+            .map(|row| self.tell_provider(&reader, Some(row), who))
+            .buffer_unordered(AT_ONCE);
+        while let Some(came) = told.next().await {
+            match came {
+                AtProvider::Revoked => forgotten.revoked += 1,
+                AtProvider::Later => forgotten.later += 1,
+                AtProvider::InUseElsewhere | AtProvider::NotRevoked | AtProvider::Nothing => {}
+            }
+        }
+        drop(told);
+        Ok(forgotten)
+    }
+
+    /// Removes a connection, with what its provider is to be told.
+    pub(crate) async fn erase(
         &self,
         reader: &Reader,
-        row: ConnectionRow,
-        draft: actas_core::audit::Draft,
-        who: &Who,
-    ) -> Result<(), ConnectionsError> {
+        row: &ConnectionRow,
+        more: Vec<Op>,
+        audit: Vec<Draft>,
+    ) -> Result<Option<RevocationRow>, ConnectionsError> {
         let workspace = reader.workspace();
-        let secrets = self.both(reader, &row).await?;
-        let ops = vec![
+        let let_go = self.let_go(reader, row).await?;
+        let mut ops = vec![
             Op::DropSecrets {
                 workspace: workspace.clone(),
                 owner: row.id.to_string(),
@@ -155,90 +240,16 @@ impl Connections {
                 connection: row.id.clone(),
             },
         ];
-        match self.commit(ops, vec![draft]).await {
+        ops.extend(let_go.ops);
+        ops.extend(more);
+        match self.commit(ops, audit).await {
             Ok(()) => {}
-            Err(CommitError::Conflict { .. }) => return Err(ConnectionsError::NotFound),
+            Err(CommitError::Conflict { op, .. }) if op == "delete_connection" => {
+                return Err(ConnectionsError::NotFound);
+            }
             Err(error) => return Err(error.into()),
         }
-        self.revoke_and_note(reader, &row, secrets, who).await;
         self.inner.flights.forget(&row.id);
-        Ok(())
+        Ok(let_go.row)
     }
-
-    /// Both tokens, as far as they can be read: what cannot be opened cannot be revoked, and is erased all the same.
-    async fn both(&self, reader: &Reader, row: &ConnectionRow) -> Result<Both, ReadError> {
-        let mut both = Both::default();
-        for field in [REFRESH, ACCESS] {
-            match self.secret(reader, row.clone(), field).await {
-                Ok((_, Some(secret))) => both.tokens.push((field, secret)),
-                Ok((_, None)) | Err(crate::secrets::SecretError::Integrity) => {}
-                Err(crate::secrets::SecretError::Read(error)) => return Err(error),
-            }
-        }
-        Ok(both)
-    }
-
-    async fn revoke_and_note(&self, reader: &Reader, row: &ConnectionRow, both: Both, who: &Who) {
-        let came = self.revoke(reader, row, &both).await;
-        if came == AtProvider::Nothing {
-            return;
-        }
-        let outcome = if came == AtProvider::NotRevoked {
-            "failed"
-        } else {
-            "ok"
-        };
-        let mut draft = connection_draft(
-            who,
-            reader.workspace(),
-            row,
-            "connection.revocation",
-            outcome,
-        );
-        draft.reason = Some(came.reason().to_owned());
-        if let Err(error) = self.commit(Vec::new(), vec![draft]).await {
-            tracing::warn!("revocation cannot be audited: {error}");
-        }
-    }
-
-    async fn revoke(&self, reader: &Reader, row: &ConnectionRow, both: &Both) -> AtProvider {
-        if both.tokens.is_empty() {
-            return AtProvider::Nothing;
-        }
-        let Ok(others) = reader
-            .connections_of_subject(&row.client, &row.subject)
-            .await
-        else {
-            return AtProvider::NotRevoked;
-        };
-        if others
-            .iter()
-            .any(|other| other.id != row.id && dead(other.state).is_none())
-        {
-            return AtProvider::Shared;
-        }
-        let Ok(Some(client)) = reader.client(&row.client).await else {
-            return AtProvider::NotRevoked;
-        };
-        let Some(manifest) = self.installed(&row.app) else {
-            return AtProvider::NotRevoked;
-        };
-        let Ok(provider) = self.provider(reader, &client, &manifest).await else {
-            return AtProvider::NotRevoked;
-        };
-        let mut all = true;
-        for (field, token) in &both.tokens {
-            all &= provider.revoke(token, field).await;
-        }
-        if all {
-            AtProvider::Revoked
-        } else {
-            AtProvider::NotRevoked
-        }
-    }
-}
-
-#[derive(Default)]
-struct Both {
-    tokens: Vec<(&'static str, actas_core::Secret<String>)>,
 }

@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Pauses younger than this are swept; older ones have been looked at many times.
 const SWEPT: Duration = Duration::from_secs(600);
 
+/// Providers that were away are told this often, if anything is due.
+const TAKEN_BACK: Duration = Duration::from_secs(20);
+
 /// Claims whatever can move, as long as there is room.
 pub async fn claiming(inner: Arc<Inner>) {
     while !inner.is_stopping() {
@@ -97,6 +100,26 @@ pub async fn sweeping(inner: Arc<Inner>) {
         match sweep(&inner, since).await {
             Ok(()) => all = false,
             Err(error) => tracing::warn!("pauses are not swept now: {error}"),
+        }
+    }
+}
+
+/// Tells providers what they could not be told when people let go of their connections.
+pub async fn taking_back(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(TAKEN_BACK).await;
+        let now = system::now();
+        let workspaces = match inner.store.workspaces().await {
+            Ok(workspaces) => workspaces,
+            Err(error) => {
+                tracing::warn!("revocations are not looked for now: {error}");
+                continue;
+            }
+        };
+        for (workspace, _) in workspaces {
+            if let Err(error) = inner.hands.connections.take_back(&workspace, now).await {
+                tracing::warn!(%workspace, "tokens are not taken back now: {error}");
+            }
         }
     }
 }

@@ -351,6 +351,7 @@ impl Runner {
         tokio::spawn(claim::renewing(inner.clone()));
         tokio::spawn(claim::nudging(inner.clone()));
         tokio::spawn(claim::sweeping(inner.clone()));
+        tokio::spawn(claim::taking_back(inner.clone()));
         tokio::spawn(schedule::scheduling(inner.clone()));
         Self { inner }
     }

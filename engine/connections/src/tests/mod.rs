@@ -6,6 +6,7 @@ mod callback;
 mod callback_address;
 mod canaries;
 mod keys;
+mod life;
 mod named;
 mod proofs;
 mod provider;

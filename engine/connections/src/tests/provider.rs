@@ -55,6 +55,8 @@ pub struct Book {
     pub token_requests: Vec<HashMap<String, String>>,
     /// Tokens that were taken back.
     pub revoked: Vec<String>,
+    /// Whether nothing can be taken back just now.
+    pub revocation_down: bool,
     /// Families that were killed because a spent refresh token came again.
     pub killed: usize,
     /// Answers to give in place of the right ones, first come first served.
@@ -107,6 +109,7 @@ impl Provider {
                 spent: HashSet::new(),
                 token_requests: Vec::new(),
                 revoked: Vec::new(),
+                revocation_down: false,
                 killed: 0,
                 script: VecDeque::new(),
                 app_script: VecDeque::new(),
@@ -396,6 +399,9 @@ async fn revoke(
     Form(form): Form<HashMap<String, String>>,
 ) -> StatusCode {
     let mut book = provider.book();
+    if book.revocation_down {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
     let token = form.get("token").cloned().unwrap_or_default();
     book.access.remove(&token);
     book.refresh.remove(&token);

@@ -128,12 +128,7 @@ fn exists(name: &Name) -> Problem {
     )
 }
 
-async fn put(
-    cx: &Context,
-    name: &Name,
-    value: &Secret<String>,
-    new: bool,
-) -> Result<(), Problem> {
+async fn put(cx: &Context, name: &Name, value: &Secret<String>, new: bool) -> Result<(), Problem> {
     let length = value.reveal().len();
     if length == 0 {
         return Err(Problem::invalid("empty_secret", "the secret is empty"));
