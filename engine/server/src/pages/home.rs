@@ -11,7 +11,6 @@ use crate::call::Call;
 use crate::context::Context;
 use crate::pages::requests::{Waiting, waiting};
 use crate::pages::{Chrome, minute, page, redirect};
-use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
 
@@ -151,12 +150,10 @@ pub async fn disconnect(cx: Context, call: Call) -> Answer {
 pub async fn delete(cx: Context, call: Call) -> Answer {
     let _: Form = call.form()?;
     let row = own_connection(&cx, &call).await?;
-    let deleted: Result<(), Problem> = cx
-        .app
+    cx.app
         .connections
         .delete(cx.workspace(), &row.id, &cx.user.id, &cx.who())
         .await
-        .map_err(refusals::connections);
-    deleted?;
+        .map_err(refusals::connections)?;
     Ok(redirect("/"))
 }

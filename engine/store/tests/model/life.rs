@@ -20,29 +20,7 @@ pub async fn op(kind: u8, dice: &mut Dice, workspace: WorkspaceId, model: &Store
                 deleted_at: dice.time(),
             },
         },
-        1 => {
-            // Mostly an orphan, if there is one, and a parent that fits it.
-            let shared = reader.shared_connections().await.unwrap();
-            let own = reader.personal_connections(None).await.unwrap();
-            let fits = own.iter().find_map(|row| {
-                let orphan = row.parent.as_ref().is_some_and(|parent| {
-                    !shared.iter().chain(&own).any(|other| other.id == *parent)
-                });
-                let new = shared.iter().find(|new| new.client == row.client);
-                new.filter(|_| orphan)
-                    .map(|new| (row.id.clone(), new.id.clone()))
-            });
-            let random = (
-                dice.id(ConnectionId::from_bits),
-                dice.id(ConnectionId::from_bits),
-            );
-            let (connection, parent) = fits.filter(|_| dice.roll(4) > 0).unwrap_or(random);
-            Op::Adopt {
-                workspace,
-                connection,
-                parent,
-            }
-        }
+        1 => adopt(dice, &reader).await,
         2 => {
             let user = dice.id(UserId::from_bits);
             let known = reader.grants_by(&user).await.unwrap();
@@ -103,6 +81,53 @@ pub async fn op(kind: u8, dice: &mut Dice, workspace: WorkspaceId, model: &Store
         _ => Op::EndRevocation {
             workspace,
             revocation: dice.id(RevocationId::from_bits),
+        },
+    }
+}
+
+/// Mostly an orphan and a parent that fits it; where there are none, one of the two.
+async fn adopt(dice: &mut Dice, reader: &Reader) -> Op {
+    let workspace = reader.workspace().clone();
+    let shared = reader.shared_connections().await.unwrap();
+    let own = reader.personal_connections(None).await.unwrap();
+    let living = |id: &ConnectionId| shared.iter().chain(&own).any(|row| row.id == *id);
+    let orphans = || {
+        let orphan = |row: &&ConnectionRow| row.parent.as_ref().is_some_and(|id| !living(id));
+        own.iter().filter(orphan)
+    };
+    let fits = orphans().find_map(|row| {
+        let new = shared.iter().find(|new| new.client == row.client)?;
+        Some((row.id.clone(), new.id.clone()))
+    });
+    let free = (1..=4).map(ConnectionId::from_bits).find(|id| !living(id));
+    match (fits, free) {
+        (Some((connection, parent)), _) if dice.roll(4) > 0 => Op::Adopt {
+            workspace,
+            connection,
+            parent,
+        },
+        (None, Some(id)) if dice.roll(4) > 0 => {
+            let orphan = orphans().next();
+            let (kind, name) = match orphan {
+                Some(_) => (ConnectionKind::Shared, Some("four")),
+                None => (ConnectionKind::Personal, None),
+            };
+            Op::AddConnection {
+                workspace,
+                connection: ConnectionRow {
+                    id,
+                    owner: UserId::from_bits(1),
+                    client: orphan.map_or(ClientId::from_bits(1), |row| row.client.clone()),
+                    parent: orphan.is_none().then(|| ConnectionId::from_bits(9)),
+                    made_for: None,
+                    ..support::connection(kind, name)
+                },
+            }
+        }
+        _ => Op::Adopt {
+            workspace,
+            connection: dice.id(ConnectionId::from_bits),
+            parent: dice.id(ConnectionId::from_bits),
         },
     }
 }
