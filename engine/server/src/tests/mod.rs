@@ -4,6 +4,7 @@
 mod drafts;
 mod hooks;
 mod logins;
+mod matrix;
 mod people;
 mod runs;
 mod sign_ins;

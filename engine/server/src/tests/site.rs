@@ -42,7 +42,7 @@ pub struct Site {
 }
 
 /// An answer of the API.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
