@@ -5,16 +5,19 @@
 //! A record never holds payloads or secrets, and no value of a person: only a salted commitment to it, so that the value can be erased
 //! and the chain still verifies.
 
+pub mod export;
+pub mod note;
 mod personal;
 mod record;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 mod verify;
 mod view;
 
 pub use personal::{Commitments, Field, Personal, Salt};
 pub use record::{ActorKind, FORMAT, GENESIS, MAX_RECORD_BYTES, Record, link};
-pub use verify::{Broken, ERASED, Verifier};
+pub use verify::{Broken, CUT, ERASED, Verifier};
 pub use view::view;
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audit::personal::{Commitments, Field, Personal, Salt, hexed};
-use crate::audit::verify::ERASED;
+use crate::audit::verify::{CUT, ERASED};
 use crate::audit::{Actor, Draft, Hash, Object};
 use crate::ids::{ConnectionId, RunId, UserId, WorkspaceId};
 use crate::run::Rule;
@@ -161,6 +161,14 @@ impl Record {
     pub fn erases(&self) -> Option<UserId> {
         let meant = self.action == ERASED && self.object.kind == "user" && self.outcome == "ok";
         meant.then(|| self.object.id.parse().ok()).flatten()
+    }
+
+    /// The last record that it says was let go, with its hash.
+    pub fn cuts(&self) -> Option<(u64, Hash)> {
+        let meant = self.action == CUT && self.object.kind == "audit" && self.outcome == "ok";
+        let mut hash = GENESIS;
+        hex::decode_to_slice(self.object.version.as_ref().filter(|_| meant)?, &mut hash).ok()?;
+        Some((self.object.id.parse().ok()?, hash))
     }
 
     /// SHA-256 of the canonical bytes: what `hash` must be.

@@ -10,6 +10,9 @@ use crate::ids::{UserId, WorkspaceId};
 /// The action of a record that says: what was personal of the user it names is gone from all records before it.
 pub const ERASED: &str = "audit.erased";
 
+/// The action of a record that says: the records up to the one it names were let go, as the time to keep them was over.
+pub const CUT: &str = "audit.cut";
+
 /// The first record that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("record {seq} {why}")]
@@ -29,6 +32,8 @@ pub struct Verifier {
     erased: u64,
     /// For each person, the first of their values that is missing and that no erasure has accounted for yet.
     owed: BTreeMap<UserId, (u64, Field)>,
+    /// What was cut off before the first record, until a record has said so.
+    cut: Option<(u64, Hash)>,
     broken: Option<Broken>,
 }
 
@@ -46,12 +51,21 @@ impl Verifier {
             hash,
             erased: 0,
             owed: BTreeMap::new(),
+            cut: None,
             broken: None,
         }
     }
 
+    /// From behind the last record that was let go: a later record must say that it was, see [`CUT`].
+    pub fn behind_cut(workspace: WorkspaceId, seq: u64, hash: Hash) -> Self {
+        Self {
+            cut: (seq > 0).then_some((seq, hash)),
+            ..Self::after(workspace, seq, hash)
+        }
+    }
+
     /// Takes the next record with what the side table has for it. A value that was erased is simply absent; whether a later record says that
-    /// its person was erased shows only at the end, see [`Self::check_erasures`].
+    /// its person was erased shows only at the end, see [`Self::check_missing`].
     ///
     /// # Errors
     /// The first fault of the chain, also again at every later call.
@@ -65,6 +79,9 @@ impl Verifier {
                 self.hash = record.hash;
                 if let Some(user) = record.erases() {
                     self.owed.remove(&user);
+                }
+                if self.cut.is_some() && record.cuts() == self.cut {
+                    self.cut = None;
                 }
                 for (field, whose) in missing {
                     self.erased += 1;
@@ -115,49 +132,25 @@ impl Verifier {
                 )
             });
         }
-        let mut seen = Vec::with_capacity(personal.len());
-        for value in personal {
-            let name = value.field.as_str();
-            match record.commitments.0.get(&value.field) {
-                None => {
-                    return fault(format!(
-                        "never had a personal value `{name}` (it was added)"
-                    ));
-                }
-                Some(_) if seen.contains(&value.field) => {
-                    return fault(format!("has two personal values `{name}`"));
-                }
-                Some(commitment) if *commitment != value.commitment() => {
-                    return fault(format!(
-                        "has another personal value `{name}` than when it was written"
-                    ));
-                }
-                Some(_) => seen.push(value.field),
-            }
-        }
-        let mut missing = Vec::new();
-        for field in erased(record, personal) {
-            match record.whose(field) {
-                Some(whose) => missing.push((field, whose.clone())),
-                None => {
-                    return fault(format!(
-                        "has lost its personal value `{}`, which belongs to nobody who could be erased (it was deleted)",
-                        field.as_str()
-                    ));
-                }
-            }
-        }
-        Ok(missing)
+        values_of(record, personal).map_err(|why| (record.seq, why))
     }
 
-    /// Whether every personal value that is missing belonged to a person of whom a later record says that they were erased. For the end of a
-    /// chain: what it was erased for stands behind it.
+    /// Whether everything that is missing is accounted for: records before the first by one that says they were let go, personal values by one that
+    /// says their person was erased. For the end of a chain: what accounts for it stands behind it.
     ///
     /// # Errors
-    /// The first record with a value that is missing for no reason; or the first fault of the chain.
-    pub fn check_erasures(&self) -> Result<(), Broken> {
+    /// The first record that is missing, or has lost a value, for no reason; or the first fault of the chain.
+    pub fn check_missing(&self) -> Result<(), Broken> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
+        }
+        if let Some((seq, _)) = self.cut {
+            return Err(Broken {
+                seq,
+                why: format!(
+                    "and all before it are missing, and no record says that they were let go as `{CUT}` does (they were deleted)"
+                ),
+            });
         }
         let first = self
             .owed
@@ -175,7 +168,7 @@ impl Verifier {
     }
 
     /// Compares the end of what was pushed with a head or a checkpoint kept elsewhere: a tail that was cut off is seen only so. Then
-    /// [`Self::check_erasures`].
+    /// [`Self::check_missing`].
     ///
     /// # Errors
     /// The record that is missing or not the one it was, or that has lost a value.
@@ -204,7 +197,7 @@ impl Verifier {
                 "is not the one that the head names (it was replaced)".to_owned(),
             );
         }
-        self.check_erasures()
+        self.check_missing()
     }
 
     /// The last record that was found right: its number and hash; 0 and [`GENESIS`] if there was none.
@@ -216,6 +209,50 @@ impl Verifier {
     pub fn erased(&self) -> u64 {
         self.erased
     }
+}
+
+/// Whether the personal values of a record are what it is committed to; and which are missing, with whose they were.
+///
+/// # Errors
+/// What is wrong with them: the rest of a sentence that begins with the record.
+pub(super) fn values_of(
+    record: &Record,
+    personal: &[Personal],
+) -> Result<Vec<(Field, UserId)>, String> {
+    let fault = Err;
+    let mut seen = Vec::with_capacity(personal.len());
+    for value in personal {
+        let name = value.field.as_str();
+        match record.commitments.0.get(&value.field) {
+            None => {
+                return fault(format!(
+                    "never had a personal value `{name}` (it was added)"
+                ));
+            }
+            Some(_) if seen.contains(&value.field) => {
+                return fault(format!("has two personal values `{name}`"));
+            }
+            Some(commitment) if *commitment != value.commitment() => {
+                return fault(format!(
+                    "has another personal value `{name}` than when it was written"
+                ));
+            }
+            Some(_) => seen.push(value.field),
+        }
+    }
+    let mut missing = Vec::new();
+    for field in erased(record, personal) {
+        match record.whose(field) {
+            Some(whose) => missing.push((field, whose.clone())),
+            None => {
+                return fault(format!(
+                    "has lost its personal value `{}`, which belongs to nobody who could be erased (it was deleted)",
+                    field.as_str()
+                ));
+            }
+        }
+    }
+    Ok(missing)
 }
 
 /// Which personal values of a record are no longer there.

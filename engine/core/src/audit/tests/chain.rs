@@ -1,13 +1,11 @@
-//! The chain against everything that may be done to it behind its back.
-
-#![expect(clippy::unwrap_used, reason = "a test may stop where it finds nothing")]
+//! The chain itself.
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
 
-fn draft(n: u128) -> Draft {
+pub(super) fn draft(n: u128) -> Draft {
     Draft {
         workspace: WorkspaceId::from_bits(1),
         at: Time(1_795_180_000_000_000),
@@ -37,7 +35,7 @@ fn draft(n: u128) -> Draft {
     }
 }
 
-type Chain = Vec<(Record, Vec<Personal>)>;
+pub(super) type Chain = Vec<(Record, Vec<Personal>)>;
 
 fn chain(length: u64) -> Chain {
     let mut byte = 0;
@@ -172,14 +170,14 @@ fn altered_added_and_exchanged_side_values_are_named() {
 }
 
 /// Links a record behind a chain.
-fn add(chain: &mut Chain, draft: &Draft) {
+pub(super) fn add(chain: &mut Chain, draft: &Draft) {
     let (last, _) = chain.last().unwrap();
     let linked = link(draft, last.seq + 1, last.hash, &mut || [99; 16]);
     chain.push(linked);
 }
 
 /// Ben (200) did something for Ana, who is the person of record 2, from which everything of hers is erased; then it is recorded.
-fn erased_chain() -> Chain {
+pub(super) fn erased_chain() -> Chain {
     let (mut chain, ana, ben) = (chain(4), UserId::from_bits(2), UserId::from_bits(200));
     let ben = || Actor::User {
         id: ben.clone(),
@@ -206,7 +204,7 @@ fn erased_chain() -> Chain {
 
 fn check_end(tamper: impl FnOnce(&mut Chain), expect: Expect) {
     let mut chain = erased_chain();
-    let end = |chain: &Chain| verify(chain).and_then(|v| v.check_erasures());
+    let end = |chain: &Chain| verify(chain).and_then(|v| v.check_missing());
     assert_eq!(end(&chain), Ok(()), "the chain was right before");
     tamper(&mut chain);
     let found = end(&chain).map_or_else(|broken| broken.to_string(), |()| "right".into());
@@ -238,7 +236,7 @@ fn values_of_an_erased_person_are_missing_rightly_and_those_of_others_stay() {
     // Where Ben came from is his, though he did it for Ana.
     assert_eq!(fields(4), [Field::Actor, Field::Ip]);
     let verifier = verify(&chain).unwrap();
-    assert_eq!((verifier.erased(), verifier.check_erasures()), (6, Ok(())));
+    assert_eq!((verifier.erased(), verifier.check_missing()), (6, Ok(())));
 }
 
 #[test]
@@ -287,6 +285,39 @@ fn only_an_erasure_of_exactly_that_person_accounts_for_it() {
     named(|c| forge(c, 5, |record| record.object.kind = "connection".into()));
     named(|c| forge(c, 5, |record| record.outcome = "refused".into()));
     named(|c| c.truncate(5));
+}
+
+#[test]
+fn a_beginning_that_was_let_go_needs_a_record_that_says_so() {
+    let mut chain = chain(5);
+    let (seq, hash) = (chain[2].0.seq, chain[2].0.hash);
+    let verify = |chain: &Chain| {
+        let mut verifier = Verifier::behind_cut(WorkspaceId::from_bits(1), seq, hash);
+        for (record, personal) in &chain[3..] {
+            verifier.push(record, personal)?;
+        }
+        verifier.check_missing()
+    };
+    let missing = "record 3 and all before it are missing, and no record says that they were let go as `audit.cut` does (they were deleted)";
+    assert_eq!(verify(&chain).unwrap_err().to_string(), missing);
+    let mut cut = draft(9);
+    cut.action = CUT.into();
+    cut.object = Object {
+        kind: "audit".into(),
+        id: "3".into(),
+        version: Some(hex::encode(hash)),
+    };
+    add(&mut chain, &cut);
+    assert_eq!(verify(&chain), Ok(()));
+    for change in [
+        |object: &mut Object| object.id = "4".into(),
+        |object: &mut Object| object.version = Some(hex::encode(GENESIS)),
+        |object: &mut Object| object.version = None,
+    ] {
+        let mut other = chain.clone();
+        forge(&mut other, 5, |record| change(&mut record.object));
+        assert_eq!(verify(&other).unwrap_err().to_string(), missing);
+    }
 }
 
 #[test]
@@ -463,7 +494,7 @@ proptest! {
         if let Ok(changed) = serde_json::from_slice::<(Record, Vec<Personal>)>(&text) {
             let same = changed == chain[place];
             chain[place] = changed;
-            let found = verify(&chain).and_then(|verifier| verifier.check_erasures());
+            let found = verify(&chain).and_then(|verifier| verifier.check_missing());
             prop_assert_eq!(found.is_ok(), same);
             if let Err(broken) = found {
                 let named = broken.seq;
