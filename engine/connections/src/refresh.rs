@@ -85,10 +85,14 @@ impl Connections {
             } => (row, refresh, abandoned),
         };
         let asked = self.ask_provider(&reader, u, &row, &refresh).await;
+        if matches!(asked, Ok(_) | Err(Ask::Fault(TokenFault::Dead))) {
+            self.inner.flights.answers(&row.client);
+        }
         let outcome = match asked {
             Ok(tokens) => self.keep(&reader, u, &row, &tokens, &refresh, forced).await,
             Err(Ask::Fault(TokenFault::Dead)) => {
-                let reason = if abandoned {
+                let lost = abandoned || self.inner.flights.was_down(&row.id);
+                let reason = if lost {
                     "refresh_lost"
                 } else {
                     "refresh_refused"
@@ -130,7 +134,7 @@ impl Connections {
             if row.token_version != seen {
                 return Ok(Turn::Done(row));
             }
-            if let Some(wait) = self.inner.flights.wait(&row.id, now()) {
+            if let Some(wait) = self.inner.flights.wait(&row.id, &row.client, now()) {
                 let fault = TokenFault::Away { after: Some(wait) };
                 return Err(UseError::Unavailable(fault.step_error(&u.manifest.title)));
             }
@@ -391,7 +395,7 @@ impl Connections {
             TokenFault::Away { after } => *after,
             TokenFault::Dead | TokenFault::Client | TokenFault::Broken(_) => None,
         };
-        let wait = self.inner.flights.down(&row.id, at, after);
+        let wait = self.inner.flights.down(&row.id, &row.client, at, after);
         let mut error = fault.step_error(&u.manifest.title);
         error.after_ms = u64::try_from(wait.as_millis()).ok();
         let mut draft = Who::engine().draft(

@@ -17,7 +17,7 @@ fn changed(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(String) ->
 }
 
 /// The manifest of an app that is told all by its provider's metadata.
-fn discovering(more: &'static str) -> impl Fn(String) -> String {
+pub fn discovering(more: &'static str) -> impl Fn(String) -> String {
     move |text| {
         let text: String = text
             .lines()

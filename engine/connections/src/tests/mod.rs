@@ -7,6 +7,7 @@ mod callback_address;
 mod canaries;
 mod keys;
 mod life;
+mod misbehaviour;
 mod named;
 mod proofs;
 mod provider;
@@ -245,6 +246,21 @@ impl Bench {
             )
             .await
             .unwrap();
+        bench
+    }
+
+    /// It does not wait long for answers.
+    pub async fn impatient(change: &dyn Fn(String) -> String) -> Self {
+        let mut bench = Self::with(change).await;
+        bench.connections = open_within(
+            &bench.store,
+            &bench.provider,
+            &bench.manifest,
+            &bench.folder,
+            Duration::from_millis(1500),
+        )
+        .await
+        .unwrap();
         bench
     }
 
@@ -535,8 +551,20 @@ pub async fn open(
     manifest: &Arc<Manifest>,
     folder: &TempDir,
 ) -> Result<Connections, OpenError> {
+    let patience = EgressConfig::default().default_timeout;
+    open_within(store, provider, manifest, folder, patience).await
+}
+
+async fn open_within(
+    store: &Store,
+    provider: &Provider,
+    manifest: &Arc<Manifest>,
+    folder: &TempDir,
+    patience: Duration,
+) -> Result<Connections, OpenError> {
     let egress = Egress::new(EgressConfig {
         exceptions: vec![provider.address.to_string().parse().unwrap()],
+        default_timeout: patience,
         ..EgressConfig::default()
     })
     .unwrap();
