@@ -14,9 +14,10 @@ use actas_store::ClientRow;
 
 use crate::connections::{Connections, SetupError, now};
 use crate::dpop::ProofKey;
-use crate::errors::{CallbackError, SignInError};
+use crate::errors::{CallbackError, SettleError, SignInError};
 use crate::page::{Asked, Finished, must_be_same};
 use crate::pending::{ConnectTarget, Sealed, attempt_place, connection_draft, state_hash};
+use crate::settle::Wanted;
 use crate::token::TokenFault;
 use crate::who::Who;
 
@@ -38,6 +39,35 @@ pub(crate) struct Trip {
     pub(crate) client: ClientRow,
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) sealed: Sealed,
+}
+
+impl Trip {
+    /// What the trip is for.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            user: &self.attempt.user,
+            asked: self.asked.as_ref(),
+            target: self.target.as_ref(),
+            renew: self.renew.as_ref(),
+            client: &self.client,
+            manifest: &self.manifest,
+        }
+    }
+}
+
+impl From<SettleError> for CallbackError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Gone => Self::UnknownState,
+            SettleError::OtherAccount => Self::OtherAccount,
+            SettleError::MissingScopes => Self::MissingScopes,
+            SettleError::WrongPerson => Self::WrongPerson,
+            SettleError::Done => Self::Used,
+            SettleError::Over => Self::Over,
+            SettleError::Read(error) => error.into(),
+            SettleError::Commit(error) => error.into(),
+        }
+    }
 }
 
 impl From<SetupError> for CallbackError {

@@ -225,3 +225,34 @@ impl CallbackError {
         }
     }
 }
+
+/// Why what was given is not stored, whatever kind of sign-in it came by.
+#[derive(Debug)]
+pub(crate) enum SettleError {
+    /// The connection that was to be renewed is not there any more.
+    Gone,
+    /// It is another account than the one that was to be renewed.
+    OtherAccount,
+    /// Less was given than the flow needs.
+    MissingScopes,
+    /// The person may not act any more.
+    WrongPerson,
+    /// The sign-in was answered meanwhile.
+    Done,
+    /// Its run has ended, or its time is over.
+    Over,
+    Read(ReadError),
+    Commit(CommitError),
+}
+
+impl From<ReadError> for SettleError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<CommitError> for SettleError {
+    fn from(error: CommitError) -> Self {
+        Self::Commit(error)
+    }
+}

@@ -253,7 +253,11 @@ impl Connections {
             connection: newer.clone(),
             expect: row.token_version,
         }];
-        ops.extend(self.put_secrets(&u.workspace, &newer, tokens, Some(old)));
+        let mut secrets = tokens.secrets();
+        if tokens.refresh.is_none() {
+            secrets.push((REFRESH.to_owned(), old.clone()));
+        }
+        ops.extend(self.put_secrets(&u.workspace, &newer, &secrets));
         let deadline = Instant::now() + LEASE;
         let mut pause = Duration::from_millis(20);
         loop {

@@ -9,7 +9,6 @@ use actas_store::{ConnectionRow, Op, ReadError, Reader};
 
 use crate::connections::{Connections, now};
 use crate::dpop::ProofKey;
-use crate::token::Tokens;
 use crate::vault::Place;
 use crate::who::Who;
 
@@ -137,29 +136,19 @@ impl Connections {
         &self,
         workspace: &WorkspaceId,
         row: &ConnectionRow,
-        tokens: &Tokens,
-        old_refresh: Option<&Secret<String>>,
+        secrets: &[(String, Secret<String>)],
     ) -> Vec<Op> {
-        let seal = |field: &str, secret: &Secret<String>| Op::PutSecret {
+        let drop = Op::DropSecrets {
+            workspace: workspace.clone(),
+            owner: row.id.as_str().to_owned(),
+        };
+        let put = secrets.iter().map(|(field, secret)| Op::PutSecret {
             workspace: workspace.clone(),
             secret: self
                 .inner
                 .vault
                 .seal(&place(workspace, row, field), secret.reveal().as_bytes()),
-        };
-        let mut ops = vec![
-            Op::DropSecrets {
-                workspace: workspace.clone(),
-                owner: row.id.as_str().to_owned(),
-            },
-            seal(ACCESS, &tokens.access),
-        ];
-        if let Some(refresh) = tokens.refresh.as_ref().or(old_refresh) {
-            ops.push(seal(REFRESH, refresh));
-        }
-        if let Some(key) = &tokens.key {
-            ops.push(seal(PROOF_KEY, key.written()));
-        }
-        ops
+        });
+        std::iter::once(drop).chain(put).collect()
     }
 }

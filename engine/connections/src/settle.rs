@@ -1,18 +1,21 @@
-//! What a redeemed code becomes: whose account it is, which connection that makes or renews, and one commit with all that follows from it.
+//! What somebody gave becomes a connection, whatever kind of sign-in it came by: whose account it is, which connection that makes or renews,
+//! and one commit with all that follows from it.
 
-use actas_core::app::Account;
+use actas_core::app::{Account, Manifest};
 use actas_core::audit::Draft;
-use actas_core::run::{ConnectionKind, Rule};
-use actas_egress::{CallLimits, Credential};
-use actas_store::{CommitError, ConnectionRow, ConnectionState, Op, Reader};
+use actas_core::ids::UserId;
+use actas_core::run::{ConnectionKind, Rule, Scheme};
+use actas_core::{Secret, Time};
+use actas_egress::{self as egress, CallLimits, Credential};
+use actas_store::{ClientRow, CommitError, ConnectionRow, ConnectionState, Op, Reader};
 use serde_json::Value;
 
 use crate::ask::{Fits, dead, enough};
 use crate::callback::{Trip, connection_id};
 use crate::connections::{Connections, now, settings};
-use crate::errors::CallbackError;
-use crate::page::{Finished, has_ended};
-use crate::pending::{ConnectKind, connection_draft};
+use crate::errors::{CallbackError, SettleError};
+use crate::page::{Asked, Finished, has_ended};
+use crate::pending::{ConnectKind, ConnectTarget, connection_draft};
 use crate::provider::Provider;
 use crate::refresh::ends;
 use crate::secrets::{ACCESS, REFRESH};
@@ -20,16 +23,35 @@ use crate::token::{Tokens, scheme};
 use crate::wake::Answer;
 use crate::who::Who;
 
-/// What the provider gave, with whose account it is.
-struct Given<'a> {
-    tokens: &'a Tokens,
-    facts: String,
-    account: Account,
-    scopes: Vec<String>,
+/// What was given, with whose account it is.
+pub(crate) struct Given {
+    /// All there is to keep secret, each under the name of its place.
+    pub(crate) secrets: Vec<(String, Secret<String>)>,
+    pub(crate) scopes: Vec<String>,
+    /// The connection's public facts, as JSON.
+    pub(crate) facts: String,
+    pub(crate) account: Account,
+    pub(crate) expires_at: Option<Time>,
+    pub(crate) scheme: Scheme,
+}
+
+/// What it was given for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Who gave it.
+    pub(crate) user: &'a UserId,
+    /// The sign-in that it answers.
+    pub(crate) asked: Option<&'a Asked>,
+    /// The connection to be made, if nothing asked for it.
+    pub(crate) target: Option<&'a ConnectTarget>,
+    /// The connection that the same account must renew.
+    pub(crate) renew: Option<&'a ConnectionRow>,
+    pub(crate) client: &'a ClientRow,
+    pub(crate) manifest: &'a Manifest,
 }
 
 impl Connections {
-    /// Stores what came of a trip, or nothing at all.
+    /// Stores what came of a trip to the provider, or nothing at all.
     pub(crate) async fn settle_trip(
         &self,
         reader: &Reader,
@@ -37,49 +59,76 @@ impl Connections {
         tokens: &Tokens,
         who: &Who,
     ) -> Result<Finished, CallbackError> {
+        let wanted = trip.wanted();
         let facts = self.facts_of(trip, tokens)?;
-        let account = self.account_of(trip, tokens, &facts).await?;
-        if let Some(renew) = &trip.renew
-            && renew.subject != account.subject
-        {
-            self.mismatch(reader, trip, renew, &account, who).await?;
-            return Err(CallbackError::OtherAccount);
-        }
+        let credential = self.shown(tokens);
+        let account = self.account_of(wanted, credential, &facts).await?;
         let given = Given {
+            secrets: tokens.secrets(),
             scopes: tokens
                 .scopes
                 .clone()
                 .unwrap_or_else(|| trip.sealed.scopes.clone()),
             facts: facts.to_string(),
             account,
-            tokens,
+            expires_at: tokens.expires_in.map(|life| ends(now(), life)),
+            scheme: Scheme::Oauth2,
         };
-        if let Some(asked) = &trip.asked
+        Ok(self.settle(reader, wanted, &given, who).await?)
+    }
+
+    /// How a fresh access token is shown to its app.
+    fn shown(&self, tokens: &Tokens) -> egress::Scheme {
+        scheme(
+            tokens.access.clone(),
+            tokens.key.clone(),
+            &self.inner.nonces,
+        )
+    }
+
+    /// Stores what was given with all that follows from it, or nothing at all.
+    pub(crate) async fn settle(
+        &self,
+        reader: &Reader,
+        wanted: Wanted<'_>,
+        given: &Given,
+        who: &Who,
+    ) -> Result<Finished, SettleError> {
+        if let Some(renew) = wanted.renew
+            && renew.subject != given.account.subject
+        {
+            self.mismatch(reader, wanted, renew, &given.account, who)
+                .await?;
+            return Err(SettleError::OtherAccount);
+        }
+        // Only OAuth knows scopes; what else an app lets somebody do, it alone knows.
+        if let Some(asked) = wanted.asked
+            && given.scheme == Scheme::Oauth2
             && !enough(asked.surface.scopes.iter(), &given.scopes)
         {
-            return Err(CallbackError::MissingScopes);
+            return Err(SettleError::MissingScopes);
         }
         for _ in 0..6 {
-            self.still_asked(reader, trip).await?;
-            match self.try_settle(reader, trip, &given, who).await {
+            self.still_asked(reader, wanted).await?;
+            match self.try_settle(reader, wanted, given, who).await {
                 // Some run ended, or a row changed, between looking and writing: look again.
-                Err(CallbackError::Commit(CommitError::Conflict { .. })) => {}
+                Err(SettleError::Commit(CommitError::Conflict { .. })) => {}
                 other => return other,
             }
         }
-        Err(CallbackError::Commit(CommitError::Busy))
+        Err(SettleError::Commit(CommitError::Busy))
     }
 
     async fn try_settle(
         &self,
         reader: &Reader,
-        trip: &Trip,
-        given: &Given<'_>,
+        wanted: Wanted<'_>,
+        given: &Given,
         who: &Who,
-    ) -> Result<Finished, CallbackError> {
+    ) -> Result<Finished, SettleError> {
         let workspace = reader.workspace();
-        let old = self.existing(reader, trip, given).await?;
-        let row = self.row(trip, given, old.as_ref());
+        let old = self.existing(reader, wanted, given).await?;
+        let row = row(wanted, given, old.as_ref());
         let mut ops = vec![match &old {
             Some(old) => Op::ChangeConnection {
                 workspace: workspace.clone(),
@@ -91,24 +140,26 @@ impl Connections {
                 connection: row.clone(),
             },
         }];
-        ops.extend(self.put_secrets(workspace, &row, given.tokens, None));
+        ops.extend(self.put_secrets(workspace, &row, &given.secrets));
         let answer = Answer {
             connection: &row,
-            asked: trip.asked.as_ref(),
+            asked: wanted.asked,
             at: now(),
         };
         if row.kind == ConnectionKind::Personal {
             ops.extend(self.answered(reader, &answer).await?);
         }
-        let audit = self.records(reader, trip, &row, old.is_some(), who).await?;
+        let audit = self
+            .records(reader, wanted, &row, old.is_some(), who)
+            .await?;
         self.commit(ops, audit).await?;
         self.inner.flights.forget(&row.id);
         Ok(Finished {
-            run: trip.asked.as_ref().and_then(|asked| asked.row.run.clone()),
-            sign_in: trip.asked.as_ref().map(|asked| asked.row.id.clone()),
+            run: wanted.asked.and_then(|asked| asked.row.run.clone()),
+            sign_in: wanted.asked.map(|asked| asked.row.id.clone()),
             connection: row.id,
             account: row.account,
-            app: trip.manifest.title.clone(),
+            app: wanted.manifest.title.clone(),
         })
     }
 
@@ -125,15 +176,16 @@ impl Connections {
         Ok(Value::Object(facts))
     }
 
-    async fn account_of(
+    /// Whose account the credential is, as the app says.
+    pub(crate) async fn account_of(
         &self,
-        trip: &Trip,
-        tokens: &Tokens,
+        wanted: Wanted<'_>,
+        credential: egress::Scheme,
         facts: &Value,
     ) -> Result<Account, CallbackError> {
-        let manifest = &trip.manifest;
+        let manifest = wanted.manifest;
         let wrong = |error: actas_core::StepError| {
-            tracing::warn!(client = %trip.client.id, "account cannot be looked up: {} ({})",
+            tracing::warn!(client = %wanted.client.id, "account cannot be looked up: {} ({})",
                 error.kind.as_str(), error.code.as_deref().unwrap_or("no code"));
             if error.kind.is_transient() {
                 CallbackError::Unavailable
@@ -142,25 +194,10 @@ impl Connections {
             }
         };
         let Some(call) = manifest.account_call(facts).map_err(wrong)? else {
-            // An app that cannot say: then each connection is an account of its own.
-            return Ok(trip.renew.as_ref().map_or_else(
-                || Account {
-                    subject: connection_id().to_string(),
-                    name: format!("an account at {}", manifest.title),
-                },
-                |renew| Account {
-                    subject: renew.subject.clone(),
-                    name: renew.account.clone(),
-                },
-            ));
+            return Ok(nameless(wanted));
         };
         let hosts = manifest.hosts(facts).map_err(wrong)?;
-        let scheme = scheme(
-            tokens.access.clone(),
-            tokens.key.clone(),
-            &self.inner.nonces,
-        );
-        let credential = Credential::new(scheme, hosts);
+        let credential = Credential::new(credential, hosts);
         let response = self
             .inner
             .egress
@@ -175,24 +212,20 @@ impl Connections {
     async fn existing(
         &self,
         reader: &Reader,
-        trip: &Trip,
-        given: &Given<'_>,
-    ) -> Result<Option<ConnectionRow>, CallbackError> {
-        if let Some(renew) = &trip.renew {
+        wanted: Wanted<'_>,
+        given: &Given,
+    ) -> Result<Option<ConnectionRow>, SettleError> {
+        if let Some(renew) = wanted.renew {
             return match reader.connection(&renew.id).await? {
                 Some(row) if row.subject == given.account.subject => Ok(Some(row)),
-                _ if trip.asked.is_some() => Ok(None),
-                _ => Err(CallbackError::UnknownState),
+                _ if wanted.asked.is_some() => Ok(None),
+                _ => Err(SettleError::Gone),
             };
         }
-        if trip
-            .asked
-            .as_ref()
-            .is_some_and(crate::page::Asked::this_run_only)
-        {
+        if wanted.asked.is_some_and(Asked::this_run_only) {
             return Ok(None);
         }
-        let fits = match (&trip.asked, &trip.target) {
+        let fits = match (wanted.asked, wanted.target) {
             (Some(asked), _) => asked.fits(),
             (None, Some(target)) => match &target.kind {
                 ConnectKind::Personal {
@@ -200,7 +233,7 @@ impl Connections {
                     ..
                 } => {
                     return self
-                        .same_account(reader, trip, given, |row| {
+                        .same_account(reader, wanted, given, |row| {
                             row.parent.as_ref() == Some(parent)
                         })
                         .await;
@@ -209,8 +242,8 @@ impl Connections {
                     parent: None,
                     made_for: Some((flow, slot)),
                 } => Fits {
-                    person: &trip.attempt.user,
-                    client: &trip.client.id,
+                    person: wanted.user,
+                    client: &wanted.client.id,
                     parent: None,
                     flow,
                     slot,
@@ -219,22 +252,20 @@ impl Connections {
             },
             (None, None) => return Ok(None),
         };
-        self.same_account(reader, trip, given, |row| fits.takes(row))
+        self.same_account(reader, wanted, given, |row| fits.takes(row))
             .await
     }
 
     async fn same_account(
         &self,
         reader: &Reader,
-        trip: &Trip,
-        given: &Given<'_>,
+        wanted: Wanted<'_>,
+        given: &Given,
         takes: impl Fn(&ConnectionRow) -> bool,
-    ) -> Result<Option<ConnectionRow>, CallbackError> {
-        let own = reader
-            .personal_connections(Some(&trip.attempt.user))
-            .await?;
+    ) -> Result<Option<ConnectionRow>, SettleError> {
+        let own = reader.personal_connections(Some(wanted.user)).await?;
         Ok(own.into_iter().find(|row| {
-            row.client == trip.client.id
+            row.client == wanted.client.id
                 && row.subject == given.account.subject
                 && row.only_run.is_none()
                 && takes(row)
@@ -242,87 +273,23 @@ impl Connections {
         }))
     }
 
-    fn row(&self, trip: &Trip, given: &Given<'_>, old: Option<&ConnectionRow>) -> ConnectionRow {
-        let at = now();
-        let (kind, name, parent, made_for, only_run) = match (&trip.asked, &trip.target) {
-            (Some(asked), _) => {
-                let here = (asked.row.flow.clone(), asked.row.slot.clone());
-                let only = asked.this_run_only();
-                (
-                    ConnectionKind::Personal,
-                    None,
-                    asked.row.parent.clone(),
-                    (only || asked.row.parent.is_none()).then_some(here),
-                    asked.row.run.clone().filter(|_| only),
-                )
-            }
-            (None, Some(target)) => match &target.kind {
-                ConnectKind::Shared { name } => {
-                    (ConnectionKind::Shared, Some(name.clone()), None, None, None)
-                }
-                ConnectKind::Personal { parent, made_for } => (
-                    ConnectionKind::Personal,
-                    None,
-                    parent.clone(),
-                    made_for.clone().filter(|_| parent.is_none()),
-                    None,
-                ),
-            },
-            (None, None) => (ConnectionKind::Personal, None, None, None, None),
-        };
-        let expires_at = given.tokens.expires_in.map(|life| ends(at, life));
-        match old {
-            Some(old) => ConnectionRow {
-                account: given.account.name.clone(),
-                scopes: given.scopes.clone(),
-                facts: given.facts.clone(),
-                state: ConnectionState::Connected,
-                token_version: old.token_version + 1,
-                expires_at,
-                refreshing: None,
-                ..old.clone()
-            },
-            None => ConnectionRow {
-                id: connection_id(),
-                kind,
-                owner: trip.attempt.user.clone(),
-                name,
-                app: trip.client.app.clone(),
-                client: trip.client.id.clone(),
-                parent,
-                made_for,
-                subject: given.account.subject.clone(),
-                account: given.account.name.clone(),
-                scopes: given.scopes.clone(),
-                facts: given.facts.clone(),
-                state: ConnectionState::Connected,
-                token_version: 1,
-                expires_at,
-                refreshing: None,
-                only_run,
-                created_at: at,
-                last_used_at: None,
-            },
-        }
-    }
-
     /// The run may have ended, or the sign-in been answered, while the provider was asked: then nothing is stored.
     /// So is it if the person was switched off.
-    async fn still_asked(&self, reader: &Reader, trip: &Trip) -> Result<(), CallbackError> {
-        if !self.is_active(reader, &trip.attempt.user).await? {
-            return Err(CallbackError::WrongPerson);
+    async fn still_asked(&self, reader: &Reader, wanted: Wanted<'_>) -> Result<(), SettleError> {
+        if !self.is_active(reader, wanted.user).await? {
+            return Err(SettleError::WrongPerson);
         }
-        let Some(asked) = &trip.asked else {
+        let Some(asked) = wanted.asked else {
             return Ok(());
         };
         use actas_store::SignInState::{Closed, Declined, Done, Open};
         match reader.sign_in(&asked.row.id).await?.map(|row| row.state) {
             Some(Open | Declined) => {}
-            Some(Done) => return Err(CallbackError::Used),
-            Some(Closed) | None => return Err(CallbackError::Over),
+            Some(Done) => return Err(SettleError::Done),
+            Some(Closed) | None => return Err(SettleError::Over),
         }
         if asked.row.until <= now() || has_ended(reader, &asked.row).await? {
-            return Err(CallbackError::Over);
+            return Err(SettleError::Over);
         }
         Ok(())
     }
@@ -330,18 +297,18 @@ impl Connections {
     async fn records(
         &self,
         reader: &Reader,
-        trip: &Trip,
+        wanted: Wanted<'_>,
         row: &ConnectionRow,
         renewed: bool,
         who: &Who,
-    ) -> Result<Vec<Draft>, CallbackError> {
+    ) -> Result<Vec<Draft>, SettleError> {
         let action = if renewed {
             "connection.reconnected"
         } else {
             "connection.created"
         };
         let mut records = vec![connection_draft(who, reader.workspace(), row, action, "ok")];
-        if let Some(asked) = &trip.asked {
+        if let Some(asked) = wanted.asked {
             let mut done = self
                 .sign_in_draft(reader, who, &asked.row, "sign_in.done", "ok")
                 .await?;
@@ -355,11 +322,11 @@ impl Connections {
     async fn mismatch(
         &self,
         reader: &Reader,
-        trip: &Trip,
+        wanted: Wanted<'_>,
         renew: &ConnectionRow,
         account: &Account,
         who: &Who,
-    ) -> Result<(), CallbackError> {
+    ) -> Result<(), SettleError> {
         let mut draft = connection_draft(
             who,
             reader.workspace(),
@@ -369,8 +336,8 @@ impl Connections {
         );
         // The account that came, not the one that should have: that one is the connection's own.
         draft.account = Some(account.name.clone());
-        draft.run = trip.asked.as_ref().and_then(|asked| asked.row.run.clone());
-        draft.rule = trip.asked.as_ref().map_or(
+        draft.run = wanted.asked.and_then(|asked| asked.row.run.clone());
+        draft.rule = wanted.asked.map_or(
             (renew.kind == ConnectionKind::Shared).then_some(Rule::Shared),
             |asked| Some(asked.row.rule),
         );
@@ -388,7 +355,12 @@ impl Connections {
         tokens: &Tokens,
     ) {
         let account = match self.facts_of(trip, tokens) {
-            Ok(facts) => self.account_of(trip, tokens, &facts).await.ok(),
+            Ok(facts) => {
+                let credential = self.shown(tokens);
+                self.account_of(trip.wanted(), credential, &facts)
+                    .await
+                    .ok()
+            }
             Err(_) => None,
         };
         let others = match &account {
@@ -411,5 +383,86 @@ impl Connections {
             }
             provider.revoke(&tokens.access, ACCESS).await;
         }
+    }
+}
+
+/// An app that cannot say whose account it is: then each connection is an account of its own.
+fn nameless(wanted: Wanted<'_>) -> Account {
+    wanted.renew.map_or_else(
+        || Account {
+            subject: connection_id().to_string(),
+            name: format!("an account at {}", wanted.manifest.title),
+        },
+        |renew| Account {
+            subject: renew.subject.clone(),
+            name: renew.account.clone(),
+        },
+    )
+}
+
+/// The connection as it will stand: a new one, or the old one with what was given now.
+fn row(wanted: Wanted<'_>, given: &Given, old: Option<&ConnectionRow>) -> ConnectionRow {
+    let at = now();
+    let (kind, name, parent, made_for, only_run) = match (wanted.asked, wanted.target) {
+        (Some(asked), _) => {
+            let here = (asked.row.flow.clone(), asked.row.slot.clone());
+            let only = asked.this_run_only();
+            (
+                ConnectionKind::Personal,
+                None,
+                asked.row.parent.clone(),
+                (only || asked.row.parent.is_none()).then_some(here),
+                asked.row.run.clone().filter(|_| only),
+            )
+        }
+        (None, Some(target)) => match &target.kind {
+            ConnectKind::Shared { name } => {
+                (ConnectionKind::Shared, Some(name.clone()), None, None, None)
+            }
+            ConnectKind::Personal { parent, made_for } => (
+                ConnectionKind::Personal,
+                None,
+                parent.clone(),
+                made_for.clone().filter(|_| parent.is_none()),
+                None,
+            ),
+        },
+        (None, None) => (ConnectionKind::Personal, None, None, None, None),
+    };
+    match old {
+        Some(old) => ConnectionRow {
+            account: given.account.name.clone(),
+            scopes: given.scopes.clone(),
+            facts: given.facts.clone(),
+            scheme: given.scheme,
+            state: ConnectionState::Connected,
+            token_version: old.token_version + 1,
+            expires_at: given.expires_at,
+            refreshing: None,
+            ..old.clone()
+        },
+        None => ConnectionRow {
+            id: connection_id(),
+            kind,
+            owner: wanted.user.clone(),
+            name,
+            app: wanted.client.app.clone(),
+            client: wanted.client.id.clone(),
+            parent,
+            made_for,
+            subject: given.account.subject.clone(),
+            account: given.account.name.clone(),
+            scopes: given.scopes.clone(),
+            facts: given.facts.clone(),
+            scheme: given.scheme,
+            state: ConnectionState::Connected,
+            token_version: 1,
+            expires_at: given.expires_at,
+            refreshing: None,
+            only_run,
+            created_at: at,
+            last_used_at: None,
+            scheme: given.scheme,
+        },
     }
 }

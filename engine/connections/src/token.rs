@@ -10,6 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::dpop::{Lent, Nonces, ProofKey};
+use crate::secrets::{ACCESS, PROOF_KEY, REFRESH};
 
 /// Longer lives than this are not believed, and not needed: the token is then used until the app refuses it.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
@@ -45,6 +46,20 @@ pub(crate) fn scheme(
             }),
             token,
         },
+    }
+}
+
+impl Tokens {
+    /// What of it is kept in the vault, each under the name of its place.
+    pub(crate) fn secrets(&self) -> Vec<(String, Secret<String>)> {
+        let mut secrets = vec![(ACCESS.to_owned(), self.access.clone())];
+        if let Some(refresh) = &self.refresh {
+            secrets.push((REFRESH.to_owned(), refresh.clone()));
+        }
+        if let Some(key) = &self.key {
+            secrets.push((PROOF_KEY.to_owned(), key.written().clone()));
+        }
+        secrets
     }
 }
 

@@ -279,6 +279,7 @@ impl Place {
             only_run: None,
             created_at: now,
             last_used_at: None,
+            scheme: actas_core::run::Scheme::Oauth2,
         };
         let grant = GrantRow {
             user: self.ana.id.clone(),

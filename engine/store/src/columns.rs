@@ -30,7 +30,7 @@ columns! {
     version_columns "id, flow_id, number, document, digest, bindings, manifests, level, created_by, created_at FROM versions";
     manifest_columns "digest, app, document FROM manifests";
     client_columns "id, app, name, oauth_client_id, settings, is_default, created_at FROM clients";
-    connection_columns "id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at FROM connections";
+    connection_columns "id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at, scheme FROM connections";
     secret_columns "owner, field, version, kek_id, wrapped, sealed FROM secrets";
     grant_columns "user_id, flow_id, slot, connection_id, surface, granted_at FROM grants";
     deleted_parent_columns "id, name, app, client_id, deleted_by, deleted_at FROM deleted_parents";
@@ -109,7 +109,7 @@ read_as! {
         parent: c.maybe_parsed()?, made_for: c.maybe_parsed()?.zip(c.maybe_parsed()?), subject: c.text()?, account: c.text()?,
         scopes: c.json()?, facts: c.text()?, state: c.word()?, token_version: c.int()?, expires_at: c.maybe_time()?,
         refreshing: c.maybe_parsed()?.zip(c.maybe_time()?), only_run: c.maybe_parsed()?, created_at: c.time()?,
-        last_used_at: c.maybe_time()?,
+        last_used_at: c.maybe_time()?, scheme: c.word()?,
     };
     SecretRow "secret" |c| Self {
         owner: c.text()?, field: c.text()?, version: c.int()?, kek_id: c.text()?, wrapped: c.bytes()?, sealed: c.bytes()?,

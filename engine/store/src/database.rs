@@ -20,7 +20,7 @@ use crate::statement::Value;
 use crate::store::{ReadError, StoreError};
 
 /// The schema that this program reads and writes: the number of its last migration.
-pub(crate) const SCHEMA: i64 = 8;
+pub(crate) const SCHEMA: i64 = 9;
 
 /// Applied in order, never changed once they are released.
 pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -34,6 +34,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "grants", include_str!("../migrations/0004_grants.sql")),
     (5, "people", include_str!("../migrations/0005_people.sql")),
     (8, "asking", include_str!("../migrations/0008_asking.sql")),
+    (9, "kinds", include_str!("../migrations/0009_kinds.sql")),
 ];
 
 /// How many connections read at once.

@@ -5,7 +5,7 @@ use actas_core::ids::{
     AppName, ClientId, ConnectionId, FlowId, FlowName, InboxId, Name, RequestId, RunId, SignInId,
     SlotName, StepPath, UserId, VersionId, WorkerId, WorkspaceId,
 };
-use actas_core::run::{AskReason, ConnectionKind, Person, Rule};
+use actas_core::run::{AskReason, ConnectionKind, Person, Rule, Scheme};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -271,6 +271,8 @@ pub struct ConnectionRow {
     pub created_at: Time,
     /// When a step last used it.
     pub last_used_at: Option<Time>,
+    /// The kind of sign-in it came by: which secrets it has, and how they are sent.
+    pub scheme: Scheme,
 }
 
 /// Where a connection stands.

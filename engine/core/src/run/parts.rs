@@ -189,6 +189,54 @@ impl ConnectionKind {
     }
 }
 
+/// The kind of sign-in that a connection's credential came by, and so what it is sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// OAuth 2 with a person's consent.
+    Oauth2,
+    /// OAuth 2 for the app client itself: nobody's account, only ever shared.
+    ClientCredentials,
+    /// A user name and a password.
+    Password,
+    /// A key that the app made out.
+    ApiKey,
+    /// What else the app asks for.
+    Custom,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Oauth2,
+        Self::ClientCredentials,
+        Self::Password,
+        Self::ApiKey,
+        Self::Custom,
+    ];
+
+    /// The one of a name that [`Self::as_str`] gave.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
+    /// The name manifests and answers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Oauth2 => "oauth2",
+            Self::ClientCredentials => "client_credentials",
+            Self::Password => "password",
+            Self::ApiKey => "api_key",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// Whether what it takes is typed by somebody, rather than fetched from a provider.
+    pub fn is_typed(self) -> bool {
+        matches!(self, Self::Password | Self::ApiKey | Self::Custom)
+    }
+}
+
 /// The connection a slot was bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {

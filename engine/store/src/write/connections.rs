@@ -80,15 +80,16 @@ fn all_of(workspace: Ws<'_>, c: &ConnectionRow) -> Vec<Value> {
         c.refreshing.as_ref().map(|(_, until)| *until),
         &c.only_run,
         c.created_at,
-        c.last_used_at
+        c.last_used_at,
+        c.scheme.as_str()
     ]
 }
 
 pub(super) fn add_connection(workspace: Ws<'_>, connection: &ConnectionRow) -> Vec<Statement> {
     vec![Statement::one(
         "INSERT INTO connections (workspace_id, id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, \
-         subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
+         subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at, scheme) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) \
          ON CONFLICT DO NOTHING",
         all_of(workspace, connection),
         "a shared connection has that name: choose another",
@@ -105,8 +106,8 @@ pub(super) fn change_connection(
     vec![Statement::one(
         "UPDATE connections SET name = $5, app = $6, client_id = $7, parent_id = $8, made_for_flow = $9, made_for_slot = $10, \
          subject = $11, account = $12, scopes = $13, facts = $14, state = $15, token_version = $16, expires_at = $17, \
-         refreshing_by = $18, refreshing_until = $19, only_run = $20, created_at = $21, last_used_at = $22 \
-         WHERE workspace_id = $1 AND id = $2 AND kind = $3 AND owner_id = $4 AND token_version = $23 AND NOT EXISTS (SELECT 1 FROM connections other \
+         refreshing_by = $18, refreshing_until = $19, only_run = $20, created_at = $21, last_used_at = $22, scheme = $23 \
+         WHERE workspace_id = $1 AND id = $2 AND kind = $3 AND owner_id = $4 AND token_version = $24 AND NOT EXISTS (SELECT 1 FROM connections other \
          WHERE other.workspace_id = $1 AND other.kind = 'shared' AND $3 = 'shared' AND other.name = $5 AND other.id <> $2)",
         params,
         "it is not there, its secrets changed meanwhile, or another shared connection has the name",

@@ -200,6 +200,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 only_run: dice.coin().then(|| dice.run(other)),
                 token_version: i64::from(dice.roll(3)),
                 refreshing: None,
+                scheme: Scheme::ALL[usize::from(dice.roll(5))],
                 ..support::connection(kind_of, shared.then_some(name.as_str()))
             };
             if kind == 18 {

@@ -130,6 +130,7 @@ pub fn connection(kind: ConnectionKind, name: Option<&str>) -> ConnectionRow {
         only_run: None,
         created_at: Time(3),
         last_used_at: None,
+        scheme: actas_core::run::Scheme::Oauth2,
     }
 }
 
