@@ -74,7 +74,7 @@ impl Connections {
             expires_at: tokens.expires_in.map(|life| ends(now(), life)),
             scheme: Scheme::Oauth2,
         };
-        Ok(self.settle(reader, wanted, &given, who).await?)
+        Ok(self.settle_given(reader, wanted, &given, who).await?)
     }
 
     /// How a fresh access token is shown to its app.
@@ -87,7 +87,7 @@ impl Connections {
     }
 
     /// Stores what was given with all that follows from it, or nothing at all.
-    pub(crate) async fn settle(
+    pub(crate) async fn settle_given(
         &self,
         reader: &Reader,
         wanted: Wanted<'_>,
@@ -462,7 +462,6 @@ fn row(wanted: Wanted<'_>, given: &Given, old: Option<&ConnectionRow>) -> Connec
             only_run,
             created_at: at,
             last_used_at: None,
-            scheme: given.scheme,
         },
     }
 }

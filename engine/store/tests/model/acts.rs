@@ -1,6 +1,6 @@
 //! Acts made of numbers: the operations that all three stores do, and what they answer.
 
-use actas_core::run::{AskReason, Rule};
+use actas_core::run::{AskReason, Rule, Scheme};
 
 use super::life;
 use super::support::journal;
@@ -188,7 +188,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             } else {
                 ConnectionKind::Personal
             };
-            let connection = ConnectionRow {
+            let mut connection = ConnectionRow {
                 id: dice.id(ConnectionId::from_bits),
                 owner: UserId::from_bits(1),
                 client: dice.id(ClientId::from_bits),
@@ -200,9 +200,10 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 only_run: dice.coin().then(|| dice.run(other)),
                 token_version: i64::from(dice.roll(3)),
                 refreshing: None,
-                scheme: Scheme::ALL[usize::from(dice.roll(5))],
                 ..support::connection(kind_of, shared.then_some(name.as_str()))
             };
+            connection.scheme = [Scheme::Oauth2, Scheme::Password, Scheme::Custom]
+                [usize::try_from(connection.token_version).unwrap()];
             if kind == 18 {
                 Op::AddConnection {
                     workspace,
