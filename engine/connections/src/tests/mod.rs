@@ -5,6 +5,7 @@
 mod callback;
 mod callback_address;
 mod canaries;
+mod deaths;
 mod keys;
 mod life;
 mod misbehaviour;
@@ -14,6 +15,7 @@ mod provider;
 mod refresh;
 mod sign_in;
 mod slots;
+mod storm;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -135,7 +137,7 @@ impl Bench {
         all
     }
 
-    async fn on(url: Option<String>, change: &dyn Fn(String) -> String) -> Self {
+    pub async fn on(url: Option<String>, change: &dyn Fn(String) -> String) -> Self {
         let _ = rustls_provider();
         let provider = Provider::start().await;
         let folder = tempfile::tempdir().unwrap();
@@ -562,6 +564,17 @@ async fn open_within(
     folder: &TempDir,
     patience: Duration,
 ) -> Result<Connections, OpenError> {
+    let key = KeySource::EmbeddedFile(folder.path().join("vault.key"));
+    open_as(store, provider, manifest, key, patience).await
+}
+
+async fn open_as(
+    store: &Store,
+    provider: &Provider,
+    manifest: &Arc<Manifest>,
+    key: KeySource,
+    patience: Duration,
+) -> Result<Connections, OpenError> {
     let egress = Egress::new(EgressConfig {
         exceptions: vec![provider.address.to_string().parse().unwrap()],
         default_timeout: patience,
@@ -572,7 +585,7 @@ async fn open_within(
         store.clone(),
         egress,
         ConnectionsConfig {
-            key: KeySource::EmbeddedFile(folder.path().join("vault.key")),
+            key,
             public_url: "https://actas.example/".parse().unwrap(),
             worker: bits(WorkerId::from_bits),
             apps: Apps::new([manifest.clone()]),

@@ -38,6 +38,8 @@ pub enum Said {
     Drips,
     /// The right answer, which is lost on the way.
     Lost,
+    /// The right answer, which never leaves.
+    Kept,
 }
 
 /// What the provider knows and has seen.
@@ -49,8 +51,10 @@ pub struct Book {
     pub access: HashMap<String, String>,
     /// Refresh tokens that count, with whose they are.
     pub refresh: HashMap<String, String>,
-    /// Refresh tokens that were used up.
-    pub spent: HashSet<String>,
+    /// Refresh tokens that were used up, with whose they are.
+    pub spent: HashMap<String, String>,
+    /// Answers that were given and did not arrive.
+    pub granted: usize,
     /// Requests of the token endpoint.
     pub token_requests: Vec<HashMap<String, String>>,
     /// Tokens that were taken back.
@@ -91,6 +95,38 @@ pub struct Book {
     serial: usize,
 }
 
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            codes: HashMap::new(),
+            access: HashMap::new(),
+            refresh: HashMap::new(),
+            spent: HashMap::new(),
+            granted: 0,
+            token_requests: Vec::new(),
+            revoked: Vec::new(),
+            revocation_down: false,
+            killed: 0,
+            script: VecDeque::new(),
+            app_script: VecDeque::new(),
+            metadata: None,
+            metadata_requests: 0,
+            app_requests: 0,
+            pushed: HashMap::new(),
+            nonce: None,
+            bound: HashMap::new(),
+            proofs: HashSet::new(),
+            nonce_refusals: 0,
+            expires_in: json!(3600),
+            scope: None,
+            rotates: true,
+            slow: Duration::ZERO,
+            more: serde_json::Map::new(),
+            serial: 0,
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Provider {
     pub address: SocketAddr,
@@ -102,32 +138,7 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Self {
             address: listener.local_addr().unwrap(),
-            book: Arc::new(Mutex::new(Book {
-                codes: HashMap::new(),
-                access: HashMap::new(),
-                refresh: HashMap::new(),
-                spent: HashSet::new(),
-                token_requests: Vec::new(),
-                revoked: Vec::new(),
-                revocation_down: false,
-                killed: 0,
-                script: VecDeque::new(),
-                app_script: VecDeque::new(),
-                metadata: None,
-                metadata_requests: 0,
-                app_requests: 0,
-                pushed: HashMap::new(),
-                nonce: None,
-                bound: HashMap::new(),
-                proofs: HashSet::new(),
-                nonce_refusals: 0,
-                expires_in: json!(3600),
-                scope: None,
-                rotates: true,
-                slow: Duration::ZERO,
-                more: serde_json::Map::new(),
-                serial: 0,
-            })),
+            book: Arc::default(),
         };
         let router = Router::new()
             .route("/token", post(token))
@@ -139,6 +150,12 @@ impl Provider {
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         provider
+    }
+
+    /// The one at this address, seen from another process: what it knows is not to be seen there.
+    pub fn elsewhere(address: SocketAddr) -> Self {
+        let book = Arc::default();
+        Self { address, book }
     }
 
     pub fn book(&self) -> MutexGuard<'_, Book> {
@@ -210,7 +227,7 @@ impl Said {
                 response.body(Body::from(body)).unwrap()
             }
             Self::Bytes(size) => as_json(200, format!("{{\"filler\":\"{}\"}}", "x".repeat(size))),
-            Self::Silence => std::future::pending().await,
+            Self::Silence | Self::Kept => std::future::pending().await,
             Self::Broken | Self::Lost => {
                 let cut = futures::stream::iter([
                     Ok(Bytes::from_static(b"{\"access_token\":")),
@@ -282,9 +299,10 @@ async fn token(
     let said = provider.book().script.pop_front();
     match said {
         None => granted(&provider, &headers, &form),
-        Some(Said::Lost) => {
+        Some(said @ (Said::Lost | Said::Kept)) => {
             granted(&provider, &headers, &form);
-            Said::Lost.response().await
+            provider.book().granted += 1;
+            said.response().await
         }
         Some(said) => said.response().await,
     }
@@ -352,14 +370,17 @@ fn granted(provider: &Provider, headers: &HeaderMap, form: &HashMap<String, Stri
         if !bound(&book, &given) {
             return refused();
         }
-        if book.spent.contains(&given) {
+        // A second time: somebody else has it, and all that came of one sign-in ends.
+        if let Some(family) = book.spent.get(&given).cloned() {
             book.killed += 1;
-            book.refresh.clear();
-            book.access.clear();
+            book.refresh.retain(|_, account| *account != family);
+            book.access.retain(|_, account| *account != family);
         }
         if book.rotates {
             let account = book.refresh.remove(&given);
-            book.spent.insert(given);
+            if let Some(account) = &account {
+                book.spent.insert(given, account.clone());
+            }
             account
         } else {
             book.refresh.get(&given).cloned()
