@@ -42,18 +42,12 @@ async fn families(bench: &Bench) {
             expires_at: Some(Time(1)),
             ..row(bench, &account)
         };
-        let tokens = crate::token::Tokens {
-            access: Secret::new(access),
-            key: None,
-            refresh: Some(Secret::new(refresh.clone())),
-            expires_in: None,
-            scopes: None,
-            rest: serde_json::Value::Null,
-        };
+        let given = [("access_token", access), ("refresh_token", refresh.clone())]
+            .map(|(field, secret)| (field.to_owned(), Secret::new(secret)));
         bench.provider.book().refresh.insert(refresh, account);
         let secrets = bench
             .connections
-            .put_secrets(&bench.workspace, &row, &tokens, None);
+            .put_secrets(&bench.workspace, &row, &given);
         ops.push(Op::AddConnection {
             workspace: bench.workspace.clone(),
             connection: row,
@@ -76,6 +70,7 @@ fn row(bench: &Bench, account: &str) -> ConnectionRow {
         app: bench.manifest.app.clone(),
         client: bench.client.id.clone(),
         parent: None,
+        scheme: actas_core::run::Scheme::Oauth2,
         made_for: Some((bench.flow.clone(), SLOT.parse().unwrap())),
         subject: account.to_owned(),
         account: account.to_owned(),
