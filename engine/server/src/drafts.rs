@@ -1,18 +1,17 @@
 //! Drafts: a flow's text without what belongs to its author alone. Build-time values are cut out of the text and kept as rows of that
 //! author; a run of the draft belongs to an immutable snapshot.
 
-use std::collections::BTreeMap;
-
 use actas_core::app::Apps;
 use actas_core::diagnostic::Diagnostic;
-use actas_core::flow::{Draft, Flow, SlotKind, parse, without_build_time};
+use actas_core::flow::{Draft, Flow, parse, without_build_time};
 use actas_core::ids::{FlowId, FlowName, SlotName};
 use actas_store::{
     BuildValueRow, Commit, CommitError, DraftRow, FlowRow, Op, ReadError, Reader, system,
 };
 
-use crate::access::{Privilege, default_runners};
+use crate::access::default_runners;
 use crate::context::{Context, Fill};
+use crate::dynamic::{self, MayNotTurn};
 
 /// Why a draft is not saved.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +33,9 @@ pub enum DraftError {
     /// There is one already.
     #[error("the flow exists already")]
     Exists,
-    /// Dynamic slots may be changed by those alone who have the privileges.
-    #[error("turning a dynamic connection on or off (`{0}`) needs the privilege `{1}`")]
-    Dynamic(SlotName, &'static str),
+    /// Dynamic slots may be turned on and off by those alone who have the privileges.
+    #[error(transparent)]
+    Dynamic(#[from] MayNotTurn),
     /// The store.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -114,7 +113,10 @@ pub async fn save(
         Expect::Nothing if before.is_some() => return Err(DraftError::Exists),
         Expect::Anything | Expect::Revision(_) | Expect::Nothing => {}
     }
-    guard_dynamic(cx, &draft.flow, before.as_ref())?;
+    let stood = before
+        .as_ref()
+        .and_then(|row| parse(&row.text, &cx.app.apps).draft);
+    dynamic::check(cx, stood.as_ref().map(|draft| &draft.flow), &draft.flow)?;
 
     let saved = DraftRow {
         flow: flow.id.clone(),
@@ -225,35 +227,4 @@ async fn named_connection(
         (Some(one), None) => Some(one.id),
         _ => None,
     })
-}
-
-/// Turning a dynamic connection on or off needs more than editing.
-fn guard_dynamic(cx: &Context, flow: &Flow, before: Option<&DraftRow>) -> Result<(), DraftError> {
-    let dynamic = |flow: &Flow| -> BTreeMap<SlotName, String> {
-        flow.connections
-            .iter()
-            .filter(|(_, slot)| matches!(slot.kind, SlotKind::Dynamic(_)))
-            .map(|(name, slot)| (name.clone(), slot.app.to_string()))
-            .collect()
-    };
-    let now = dynamic(flow);
-    let was = before
-        .and_then(|row| parse(&row.text, &cx.app.apps).draft)
-        .map(|draft| dynamic(&draft.flow))
-        .unwrap_or_default();
-    let changed = now
-        .iter()
-        .find(|(name, app)| was.get(*name) != Some(app))
-        .or_else(|| was.iter().find(|(name, _)| !now.contains_key(*name)));
-    if let Some((slot, _)) = changed {
-        for privilege in [
-            Privilege::RuntimeConnectionsView,
-            Privilege::RuntimeConnectionsEdit,
-        ] {
-            if !cx.may(privilege) {
-                return Err(DraftError::Dynamic(slot.clone(), privilege.as_str()));
-            }
-        }
-    }
-    Ok(())
 }

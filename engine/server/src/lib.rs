@@ -15,6 +15,7 @@ pub mod calls;
 pub mod context;
 pub mod difference;
 pub mod drafts;
+mod dynamic;
 pub mod export;
 pub mod gate;
 pub mod leaves;

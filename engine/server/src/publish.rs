@@ -23,6 +23,7 @@ use crate::calls;
 use crate::context::{Context, Fill};
 use crate::difference::{Difference, difference};
 use crate::drafts::{self, DraftError};
+use crate::dynamic::{self, MayNotTurn};
 use crate::leaves::{Leaves, leaves};
 use crate::triggers;
 
@@ -46,6 +47,9 @@ pub enum PublishError {
     /// Attaching a shared connection needs the privilege.
     #[error("attaching the shared connection `{0}` needs the privilege `connections.use`")]
     MayNotUse(String),
+    /// Dynamic slots may be turned on and off by those alone who have the privileges, whoever wrote the draft.
+    #[error(transparent)]
+    Dynamic(#[from] MayNotTurn),
     /// A flow that nobody starts would act as somebody, by way of others it runs.
     #[error("a flow that nobody starts would run one that acts as whoever runs it")]
     Unmanned(Vec<Unmanned>),
@@ -412,6 +416,7 @@ async fn release(
     let before: Option<Flow> = last
         .as_ref()
         .and_then(|row| serde_json::from_str(&row.document).ok());
+    dynamic::check(cx, before.as_ref(), &frozen.plan.flow)?;
     let own = cx.reader.build_values(&flow.id, &cx.user.id).await?;
     let trigger = &frozen.plan.flow.trigger;
     let mut starts = triggers::starts(cx, flow, &frozen.row, trigger).await?;

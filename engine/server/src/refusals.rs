@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::drafts::DraftError;
+use crate::dynamic::MayNotTurn;
 use crate::problem::Problem;
 use crate::publish::PublishError;
 use crate::requests::AnswerError;
@@ -133,10 +134,16 @@ pub fn draft(error: DraftError) -> Problem {
                 .with("revision", revision)
         }
         DraftError::Exists => Problem::new(StatusCode::PRECONDITION_FAILED, "draft_exists", text),
-        DraftError::Dynamic(..) => Problem::forbidden(text),
+        DraftError::Dynamic(lacks) => dynamic(&lacks),
         DraftError::Read(error) => error.into(),
         DraftError::Commit(error) => error.into(),
     }
+}
+
+fn dynamic(lacks: &MayNotTurn) -> Problem {
+    Problem::forbidden(lacks.to_string())
+        .with("privilege", lacks.lacking.as_str())
+        .with("slot", lacks.slot.as_str())
 }
 
 /// Of publishing.
@@ -151,6 +158,7 @@ pub fn publish(error: PublishError) -> Problem {
             Problem::invalid("no_such_secret", text).with("missing", json!(missing))
         }
         PublishError::MayNotUse(_) => Problem::forbidden(text),
+        PublishError::Dynamic(lacks) => dynamic(&lacks),
         PublishError::Unmanned(slots) => {
             Problem::invalid("dynamic_without_person", text).with("slots", json!(slots))
         }

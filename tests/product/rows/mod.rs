@@ -4,4 +4,5 @@
 //! whole workspace has a world of its own.
 
 mod acting;
+mod people;
 mod stage;
