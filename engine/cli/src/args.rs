@@ -188,7 +188,7 @@ pub enum Command {
     /// People: list, add, set, link.
     #[command(subcommand)]
     Users(UsersCommand),
-    /// API tokens: add.
+    /// API tokens: add, list, revoke.
     #[command(subcommand)]
     Tokens(TokensCommand),
     /// Roles: list, set, delete.

@@ -10,6 +10,7 @@ use actas_core::ids::{FlowId, VersionId, WorkspaceId};
 use actas_runner::{Runner, Version};
 use actas_store::Store;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::origin::Origin;
@@ -49,9 +50,16 @@ pub struct App {
     pub settings: Value,
     /// Set when the server stops: streams end.
     pub stopping: CancellationToken,
+    /// Counts when somebody's access ended: streams look whether it was theirs.
+    pub ended: watch::Sender<u64>,
 }
 
 impl App {
+    /// Says that a session, a token or a person's access has ended.
+    pub fn access_ended(&self) {
+        self.ended.send_modify(|count| *count += 1);
+    }
+
     /// The address of the login page, coming back to a known page.
     pub fn login_path(&self, to: &crate::target::Target) -> String {
         format!("/w/{}/login?to={to}", self.workspace_name)

@@ -14,6 +14,7 @@ use actas_store::{Reader, SessionRow, UserRow};
 use crate::access::{Privilege, Rights};
 use crate::app::App;
 use crate::problem::Problem;
+use crate::scopes::Scopes;
 
 /// How a request came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub enum Via {
     },
     /// A program with an API token.
     Token {
-        /// Whether it may approve and decide in its user's name.
-        approvals: bool,
+        /// SHA-256 of the token, hex.
+        hash: String,
+        /// What it may be used for.
+        scopes: Scopes,
     },
     /// The command line on this machine, through the socket in the data directory.
     Socket,

@@ -23,6 +23,7 @@ use crate::context::{Context, Via, Visitor};
 use crate::pages;
 use crate::problem::Problem;
 use crate::routes::{Caller, Handler, Kind, Needs, Route};
+use crate::scopes::{Scope, Scopes};
 use crate::target::Target;
 
 /// The largest body taken, in bytes: a flow file of 1 MB fits when it is wrapped in JSON.
@@ -30,9 +31,6 @@ const LARGEST_BODY: usize = 4 << 20;
 
 /// A body that is not there by then is not waited for: whoever sends a byte now and then must not hold a request for ever.
 const BODY_ARRIVES: Duration = Duration::from_secs(30);
-
-/// What lets a token approve and decide in its user's name.
-pub const APPROVALS: &str = "approvals";
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,16 +134,25 @@ async fn answer(
                 // Pages are for browsers: nothing else completes a sign-in.
                 (Kind::Page | Kind::Asset, _, _) => false,
                 (Kind::Api, Caller::Session, via) => *via == Via::Socket,
-                (Kind::Api, Caller::Answering, Via::Token { approvals }) => *approvals,
                 (Kind::Api, Caller::Answering | Caller::Either, _) => true,
             };
             if !allowed {
-                return Err(Problem::forbidden(match route.caller {
-                    Caller::Answering => {
-                        "this needs a person in a browser, or an API token with the scope `approvals`"
-                    }
-                    _ => "this needs a person in a browser: an API token is not enough",
-                }));
+                return Err(Problem::forbidden(
+                    "this needs a person in a browser: an API token is not enough",
+                ));
+            }
+            if let Via::Token { scopes, .. } = &via {
+                scopes.check(route).map_err(|lacking| {
+                    let scope = lacking.as_str();
+                    let who = match lacking {
+                        Scope::Approvals => "a person in a browser, or ",
+                        Scope::Runs | Scope::Read | Scope::Manage => "",
+                    };
+                    Problem::forbidden(format!(
+                        "this needs {who}an API token with the scope `{scope}`"
+                    ))
+                    .with("scope", scope)
+                })?;
             }
             let reader = app.store.reader(&app.workspace);
             let rights = Rights::read(&reader, &user).await?;
@@ -269,11 +276,12 @@ async fn by_token(
         }
         return Err(Problem::unauthorized());
     };
-    if user.disabled {
+    let scopes = Scopes::of(&row.scopes);
+    if user.disabled || scopes.is_empty() {
         return Err(Problem::unauthorized());
     }
-    let approvals = row.scopes.iter().any(|scope| scope == APPROVALS);
-    Ok((user, Via::Token { approvals }))
+    let hash = row.hash;
+    Ok((user, Via::Token { hash, scopes }))
 }
 
 async fn live_user(app: &App, id: &UserId) -> Result<UserRow, Problem> {

@@ -276,7 +276,9 @@ fn own_routes() -> Vec<Route> {
         private!(Api POST "/api/v1/me/connections/{connection}/reconnect" Either OWN, api::me::reconnect, "The page to renew a connection of mine at.", Own),
         private!(Api POST "/api/v1/me/connections/{connection}/disconnect" Either OWN, api::me::disconnect, "Disconnects a connection of mine.", Own),
         private!(Api DELETE "/api/v1/me/connections/{connection}" Either OWN, api::me::delete, "Deletes a connection of mine.", Own),
-        private!(Api POST "/api/v1/tokens" Session OWN, api::users::add_token, "Makes an API token; shown once.", Nothing),
+        private!(Api GET "/api/v1/tokens" Either OWN, api::tokens::list, "One's own API tokens, or with the privilege those of others.", Nothing),
+        private!(Api POST "/api/v1/tokens" Session OWN, api::tokens::add, "Makes an API token; shown once.", Nothing),
+        private!(Api DELETE "/api/v1/tokens/{token}" Either OWN, api::tokens::revoke, "Revokes an API token; what it has open ends.", Others(&[P::TokensView], Act::Freely)),
     ]
 }
 

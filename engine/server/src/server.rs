@@ -189,6 +189,7 @@ impl Server {
             terminal: config.terminal_login.then(Terminal::default),
             versions: KnownVersions::default(),
             stopping: CancellationToken::new(),
+            ended: tokio::sync::watch::Sender::new(0),
         });
         let service = service(&app);
         let stopped = |app: &Arc<App>| app.stopping.clone().cancelled_owned();

@@ -67,9 +67,24 @@ pub enum TokensCommand {
         /// How many days it lasts.
         #[arg(long, default_value_t = 90)]
         days: u32,
-        /// What it may do beside starting and watching runs: `approvals` lets it approve and decide in your name.
+        /// What it may be used for: `runs`, `read`, `manage` (change what you may change), `approvals` (approve and decide in your name); may be
+        /// given several times. Without it, or with `approvals` alone: `runs` and `read`.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+    },
+    /// Your tokens.
+    List {
+        /// Those of everybody.
+        #[arg(long, conflicts_with = "of")]
+        all: bool,
+        /// Those of somebody else, by login.
+        #[arg(long, value_name = "LOGIN")]
+        of: Option<String>,
+    },
+    /// Revoke a token; what it has open ends.
+    Revoke {
+        /// Its id, as the list has it.
+        token: String,
     },
 }
 

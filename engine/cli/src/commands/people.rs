@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{TokensCommand, UsersCommand};
 use crate::client::{Client, part};
 use crate::exit::Done;
-use crate::output::{Output, cell, items, table, texts};
+use crate::output::{Output, cell, items, moment, table, texts};
 
 /// `users …`.
 ///
@@ -110,12 +110,44 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
 /// # Errors
 /// What the server refused.
 pub async fn tokens(client: &Client, command: &TokensCommand, output: Output) -> Done {
-    let TokensCommand::Add { name, days, scopes } = command;
-    let mut body = json!({"name": name, "days": days});
-    if !scopes.is_empty() {
-        body["scopes"] = json!(scopes);
+    match command {
+        TokensCommand::Add { name, days, scopes } => {
+            let body = json!({"name": name, "days": days, "scopes": scopes});
+            let answer = client.post("/api/v1/tokens", &body).await?;
+            output.say("keep this token: it is shown once");
+            output.data(&answer, |answer| cell(answer, "token"))
+        }
+        TokensCommand::List { all, of } => {
+            let path = match (all, of) {
+                (true, _) => "/api/v1/tokens?all=true".to_owned(),
+                (false, Some(login)) => format!("/api/v1/tokens?user={}", part(login)),
+                (false, None) => "/api/v1/tokens".to_owned(),
+            };
+            let list = client.get(&path).await?;
+            output.data(&list, |list| {
+                let rows: Vec<_> = items(list, "tokens")
+                    .map(|token| {
+                        vec![
+                            cell(token, "id"),
+                            cell(token, "user"),
+                            cell(token, "name"),
+                            texts(token, "scopes").join(", "),
+                            moment(token, "expires_at"),
+                        ]
+                    })
+                    .collect();
+                if rows.is_empty() {
+                    "no tokens".into()
+                } else {
+                    table(&["id", "of", "for", "scopes", "until"], &rows)
+                }
+            })
+        }
+        TokensCommand::Revoke { token } => {
+            let path = format!("/api/v1/tokens/{}", part(token));
+            client.delete(&path).await?;
+            output.say(&format!("{token} is revoked"));
+            Ok(())
+        }
     }
-    let answer = client.post("/api/v1/tokens", &body).await?;
-    output.say("keep this token: it is shown once");
-    output.data(&answer, |answer| cell(answer, "token"))
 }

@@ -151,7 +151,7 @@ async fn token(server: &Server) -> Result<String, Box<dyn std::error::Error + Se
         workspace: app.workspace.clone(),
         user: owner.id,
         name: "load".into(),
-        scopes: Vec::new(),
+        scopes: vec!["read".into(), "runs".into()],
         created_at: now,
         expires_at: now.after(Duration::from_secs(3600)),
     };

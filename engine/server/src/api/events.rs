@@ -26,6 +26,8 @@ struct Watch {
     cx: Context,
     run: RunId,
     changes: tokio::sync::watch::Receiver<u64>,
+    /// Moves when somebody's access ended here; elsewhere it is noticed at the next look.
+    ended: tokio::sync::watch::Receiver<u64>,
     last: Option<Value>,
     over: bool,
 }
@@ -35,6 +37,7 @@ pub async fn stream(cx: Context, call: Call) -> Answer {
     let row = run_of(&cx, &call).await?;
     let watch = Watch {
         changes: cx.app.runner.changes(&row.id),
+        ended: cx.app.ended.subscribe(),
         cx,
         run: row.id,
         last: None,
@@ -88,6 +91,7 @@ impl Watch {
                     // Nobody tells any more: look now and then.
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 },
+                _ = self.ended.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
@@ -97,9 +101,13 @@ impl Watch {
     /// Whether whoever began to watch could begin now: a stream may live for weeks, and rights end.
     async fn still_may(&mut self) -> Result<bool, Problem> {
         let cx = &self.cx;
-        if let Via::Session { hash, .. } = &cx.via
-            && cx.app.store.session(hash, system::now()).await?.is_none()
-        {
+        let now = system::now();
+        let lives = match &cx.via {
+            Via::Session { hash, .. } => cx.app.store.session(hash, now).await?.is_some(),
+            Via::Token { hash, .. } => cx.app.store.token(hash, now).await?.is_some(),
+            Via::Socket => true,
+        };
+        if !lives {
             return Ok(false);
         }
         let user = cx.reader.user(&cx.user.id).await?;

@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod policies;
 pub mod roles;
 pub mod runs;
+pub mod tokens;
 pub mod users;
 pub mod values;
 pub mod versions;

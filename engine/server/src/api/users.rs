@@ -1,9 +1,9 @@
-//! People and API tokens. Nobody gives what they do not have: a role can be given only by who has all its privileges.
+//! People. Nobody gives what they do not have: a role can be given only by who has all its privileges.
 
 use std::time::Duration;
 
 use actas_core::ids::UserId;
-use actas_store::{Commit, LoginLinkRow, Op, TokenRow, UserRow, system};
+use actas_store::{Commit, LoginLinkRow, Op, UserRow, system};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,16 +12,13 @@ use crate::access::{ROLES, Rights};
 use crate::api::{json as answer, ok};
 use crate::call::Call;
 use crate::context::{Context, Via};
-use crate::gate::{APPROVALS, hash_of};
+use crate::gate::hash_of;
 use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::secrets;
 
 /// How long a one-time link may be used.
 pub const LINK_LIVES: Duration = Duration::from_secs(3 * 24 * 3600);
-
-/// The longest life of a token, in days.
-const LONGEST_TOKEN: u32 = 366;
 
 fn view(user: &UserRow) -> Value {
     json!({
@@ -211,6 +208,7 @@ pub async fn change(cx: Context, call: Call) -> Answer {
         }],
     };
     cx.app.store.commit(commit).await?;
+    cx.app.access_ended();
     Ok(ok(&view(&user)))
 }
 
@@ -229,45 +227,6 @@ pub async fn link(cx: Context, call: Call) -> Answer {
         StatusCode::CREATED,
         &json!({"login": user.login, "link": url}),
     ))
-}
-
-/// `POST /tokens`: one's own; the token is in the answer and nowhere else.
-pub async fn add_token(cx: Context, call: Call) -> Answer {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        name: String,
-        days: Option<u32>,
-        #[serde(default)]
-        scopes: Vec<String>,
-    }
-    let body: Body = call.json()?;
-    if let Some(odd) = body.scopes.iter().find(|scope| *scope != APPROVALS) {
-        return Err(Problem::invalid(
-            "unknown_scope",
-            format!("there is no scope `{odd}`: the only one is `{APPROVALS}`"),
-        ));
-    }
-    let days = body.days.unwrap_or(90).clamp(1, LONGEST_TOKEN);
-    let token = secrets::new_token("act_");
-    let row = TokenRow {
-        hash: hash_of(&token),
-        workspace: cx.workspace().clone(),
-        user: cx.user.id.clone(),
-        name: body.name.chars().take(100).collect(),
-        scopes: body.scopes,
-        created_at: cx.now,
-        expires_at: cx
-            .now
-            .after(Duration::from_secs(u64::from(days) * 24 * 3600)),
-    };
-    let shown = json!({"token": token, "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at});
-    let commit = Commit {
-        audit: vec![cx.audit("token.made", "token", &row.hash[..16])],
-        ops: vec![Op::AddToken(row)],
-    };
-    cx.app.store.commit(commit).await?;
-    Ok(answer(StatusCode::CREATED, &shown))
 }
 
 #[cfg(test)]

@@ -244,6 +244,7 @@ pub async fn leave(cx: Context, call: Call) -> Answer {
         .audit
         .push(cx.audit("session.ended", "user", cx.user.id.as_str()));
     cx.app.store.commit(commit).await?;
+    cx.app.access_ended();
     let to = format!("/w/{}/login", cx.app.workspace_name);
     Ok(with_cookie(redirect(&to), cx.app.origin.drop_cookie()))
 }

@@ -374,3 +374,139 @@ async fn a_terminals_link_logs_in_once_and_exists_only_where_it_was_asked_for() 
     assert_eq!(Answer::of(plain.net("GET", link.path())).await.status, 404);
     plain.server.stop().await;
 }
+
+#[tokio::test]
+async fn a_token_does_what_it_was_made_for_and_nothing_else() {
+    let site = Site::start().await;
+    site.publish("hello", super::site::HELLO).await;
+    let ask = async |token: &str, method: &str, path: &str| {
+        let request = site.net(method, &format!("/api/v1{path}"));
+        let request = request.bearer_auth(token).json(&json!({}));
+        Answer::of(request).await
+    };
+    let run = json!({"inputs": {"name": "x"}});
+    let tokens = [
+        ("runs", [true, true, false, false]),
+        ("read", [true, false, true, false]),
+        ("manage", [true, false, true, true]),
+    ];
+    for (scope, [me, start, audit, stop]) in tokens {
+        let token = site.token_for("olga", &[scope]).await;
+        assert_eq!(ask(&token, "GET", "/me").await.status == 200, me, "{scope}");
+        let started = site.net("POST", "/api/v1/flows/hello/runs");
+        let started = Answer::of(started.bearer_auth(&token).json(&run)).await;
+        assert_eq!(started.status < 300, start, "{scope} {}", started.text);
+        let read = ask(&token, "GET", "/audit").await;
+        assert_eq!(read.status == 200, audit, "{scope} {}", read.text);
+        let stopped = ask(&token, "POST", "/flows/hello/stop").await;
+        assert_eq!(stopped.status == 200, stop, "{scope} {}", stopped.text);
+        if !stop {
+            assert_eq!(stopped.refused(403), "forbidden");
+            assert_eq!(stopped.body["scope"], "manage");
+        }
+    }
+    // A scope narrows: it never gives what the person has not.
+    site.person("rita", &["runner"]).await;
+    let token = site.token_for("rita", &["manage", "read", "runs"]).await;
+    let refused = ask(&token, "GET", "/audit").await;
+    assert_eq!(refused.body["privilege"], "audit.view");
+    // One that was made for nothing known is no token.
+    let odd = "act_made-for-nothing";
+    let app = site.server.app().clone();
+    let reader = app.store.reader(&app.workspace);
+    let olga = reader.user_by_login("olga").await.unwrap().unwrap();
+    let now = actas_store::system::now();
+    let row = actas_store::TokenRow {
+        hash: crate::gate::hash_of(odd),
+        workspace: app.workspace.clone(),
+        user: olga.id,
+        name: "odd".into(),
+        scopes: vec!["everything".into()],
+        created_at: now,
+        expires_at: now.after(std::time::Duration::from_secs(60)),
+    };
+    let commit = actas_store::Commit {
+        ops: vec![actas_store::Op::AddToken(row)],
+        audit: Vec::new(),
+    };
+    app.store.commit(commit).await.unwrap();
+    assert_eq!(ask(odd, "GET", "/me").await.refused(401), "not_logged_in");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_are_listed_and_revoked_by_their_person_and_by_who_may_see_all() {
+    let site = Site::start().await;
+    site.person("rita", &["runner"]).await;
+    site.person("ruth", &["runner"]).await;
+    let token = site.token("rita").await;
+    let list = site.get("rita", "/tokens").await.ok();
+    let id = list["tokens"][0]["id"].as_str().unwrap().to_owned();
+    assert!(!list.to_string().contains(&token), "{list}");
+    assert_eq!(
+        list["tokens"][0]["scopes"],
+        json!(["manage", "read", "runs"])
+    );
+    // To anybody else there is no such token.
+    let path = format!("/tokens/{id}");
+    for who in ["ruth"] {
+        let refused = Answer::of(site.cli(who, "DELETE", &path)).await;
+        let unknown = Answer::of(site.cli(who, "DELETE", "/tokens/0123456789abcdef")).await;
+        assert_eq!((refused.status, &refused.text), (404, &unknown.text));
+        assert_eq!(
+            site.get(who, "/tokens?user=rita").await.refused(403),
+            "forbidden"
+        );
+        assert_eq!(
+            site.get(who, "/tokens?all=true").await.refused(403),
+            "forbidden"
+        );
+    }
+    let all = site.get("olga", "/tokens?all=true").await.ok();
+    assert_eq!(all["tokens"][0]["user"], "rita");
+    Answer::of(site.cli("olga", "DELETE", &path)).await.ok();
+    let me = site.net("GET", "/api/v1/me").bearer_auth(&token);
+    assert_eq!(Answer::of(me).await.refused(401), "not_logged_in");
+    let audit = site.get("olga", "/audit?action=token.revoked").await.ok();
+    assert_eq!(audit["records"][0]["object"]["id"], id.as_str());
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_that_opened_it_and_with_its_person() {
+    use futures::StreamExt;
+    let site = Site::start().await;
+    site.configure_crm().await;
+    site.publish("note", super::site::NOTE).await;
+    for way in ["revoke", "disable"] {
+        let login = format!("rita-{way}");
+        site.person(&login, &["builder"]).await;
+        let token = site.token(&login).await;
+        let started = site
+            .put(&login, "POST", "/flows/note/runs", json!({}))
+            .await;
+        let run = started.ok()["run"].as_str().unwrap().to_owned();
+        let events = site.net("GET", &format!("/api/v1/runs/{run}/events"));
+        let stream = events.bearer_auth(&token).send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        let mut stream = stream.bytes_stream();
+        assert!(stream.next().await.unwrap().is_ok());
+        if way == "revoke" {
+            let list = site.get(&login, "/tokens").await.ok();
+            let id = list["tokens"][0]["id"].as_str().unwrap();
+            Answer::of(site.cli(&login, "DELETE", &format!("/tokens/{id}")))
+                .await
+                .ok();
+        } else {
+            let path = format!("/users/{login}");
+            site.put("olga", "PUT", &path, json!({"disabled": true}))
+                .await
+                .ok();
+        }
+        let rest = async { while stream.next().await.is_some_and(|part| part.is_ok()) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(10), rest)
+            .await
+            .expect("the stream ends at once, not at its next look");
+    }
+    site.server.stop().await;
+}

@@ -182,12 +182,15 @@ impl Site {
         browser
     }
 
-    /// An API token of a person.
+    /// An API token of a person, for everything but approving.
     pub async fn token(&self, login: &str) -> String {
-        let made = self
-            .put(login, "POST", "/tokens", json!({"name": "test"}))
-            .await
-            .ok();
+        self.token_for(login, &["runs", "read", "manage"]).await
+    }
+
+    /// An API token of a person for some things.
+    pub async fn token_for(&self, login: &str, scopes: &[&str]) -> String {
+        let body = json!({"name": "test", "scopes": scopes});
+        let made = self.put(login, "POST", "/tokens", body).await.ok();
         made["token"].as_str().unwrap().to_owned()
     }
 
