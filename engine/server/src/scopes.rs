@@ -163,7 +163,8 @@ mod tests {
               POST /api/v1/runs/{run}/callback
               GET /api/v1/me
               GET /api/v1/me/requests
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
         let none = Scopes::default();
         assert!(table(false).iter().all(|r| none.check(r).is_err()));
     }

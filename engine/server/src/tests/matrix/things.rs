@@ -7,7 +7,7 @@ use std::fmt;
 use actas_core::ids::{ConnectionId, RequestId, UserId, WorkspaceId};
 use actas_core::run::ConnectionKind;
 use actas_sandbox::{Act, Fault};
-use actas_store::{Commit, ConnectionRow, Op, RoleRow, SessionRow, UserRow, system};
+use actas_store::{Commit, ConnectionRow, Op, RoleRow, SessionRow, TokenRow, UserRow, system};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -199,6 +199,8 @@ impl Things {
             "flow" => "hidden".to_owned(),
             "connection" if none => id("con"),
             "connection" => self.connection(whose, route).await,
+            "token" if none => "0123456789abcdef".to_owned(),
+            "token" => self.token(whose).await,
             // The pages of links: again/{connection}, slot/{flow}/{slot}.
             "what" if route.path.contains("{second}") => "slot".to_owned(),
             "what" => "again".to_owned(),
@@ -239,6 +241,22 @@ impl Things {
         };
         commit(&self.site, vec![op]).await;
         row.id.to_string()
+    }
+
+    /// A token of somebody's, made anew because the route takes it away.
+    async fn token(&self, whose: &Asker) -> String {
+        let row = TokenRow {
+            hash: hash_of(&UserId::from_bits(system::new_bits()).to_string()),
+            workspace: self.site.server.app().workspace.clone(),
+            user: whose.user.id.clone(),
+            name: "made".into(),
+            scopes: vec!["read".into()],
+            created_at: system::now(),
+            expires_at: system::now().after(std::time::Duration::from_secs(600)),
+        };
+        let id = row.hash[..16].to_owned();
+        commit(&self.site, vec![Op::AddToken(row)]).await;
+        id
     }
 
     /// A body that a route understands, so that it comes to look for the thing.
