@@ -77,6 +77,12 @@ impl<'a> Cells<'a> {
         u32::try_from(number).map_err(|_| self.bad(format!("{number} is out of range")))
     }
 
+    /// A count that may be large.
+    pub(crate) fn count(&mut self) -> Result<u64, ReadError> {
+        let number = self.int()?;
+        u64::try_from(number).map_err(|_| self.bad(format!("{number} is negative")))
+    }
+
     pub(crate) fn bool(&mut self) -> Result<bool, ReadError> {
         let place = self.place();
         self.row.bool(place).map_err(|e| self.bad(e))

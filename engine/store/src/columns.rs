@@ -46,6 +46,9 @@ columns! {
     named_secret_columns "name, created_by, created_at, rotated_at FROM named_secrets";
     trigger_columns "flow_id, workspace_id, version_id, kind, hook, spec, next_at, last_at FROM triggers";
     admission_columns "run_id, flow_id, key_value, state, entered, ticket, since FROM admissions";
+    checkpoint_columns "edge, note, made_at, sent FROM audit_checkpoints";
+    audit_start_columns "seq, hash, edge, note, cut_at FROM audit_start";
+    review_columns "upto, since, by_user, note, reviewed_at FROM audit_reviews";
     notice_columns "id, workspace_id, kind, about, subject_id, run_id, flow_id, person_id, channel, tries, due_at, until_at, created_at FROM notices";
     idempotency_columns "user_id, flow_id, idempotency_key, body_digest, run_id, expires_at FROM idempotency";
 }
@@ -168,6 +171,16 @@ read_as! {
     };
     AdmissionRow "admission of run" |c| Self {
         run: c.parsed()?, flow: c.parsed()?, key: c.maybe_text()?, state: c.word()?, entered: c.bool()?, ticket: c.int()?, since: c.time()?,
+    };
+    CheckpointRow "checkpoint" |c| Self {
+        edge: c.json()?, note: c.text()?, made_at: c.time()?, sent: c.bool()?,
+    };
+    AuditStartRow "beginning of the audit log" |c| Self {
+        start: actas_core::audit::export::Start { seq: c.count()?, hash: c.digest()?, edge: c.json()? },
+        note: c.text()?, cut_at: c.time()?,
+    };
+    ReviewRow "review" |c| Self {
+        upto: c.count()?, since: c.count()?, by: c.parsed()?, note: c.text()?, at: c.time()?,
     };
     NoticeRow "notice" |c| Self {
         id: c.parsed()?, workspace: c.parsed()?, kind: c.word()?, about: c.word()?, subject: c.text()?, run: c.parsed()?, flow: c.parsed()?,

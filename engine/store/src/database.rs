@@ -33,6 +33,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "limits", include_str!("../migrations/0003_limits.sql")),
     (4, "grants", include_str!("../migrations/0004_grants.sql")),
     (5, "people", include_str!("../migrations/0005_people.sql")),
+    (6, "audit", include_str!("../migrations/0006_audit.sql")),
     (8, "asking", include_str!("../migrations/0008_asking.sql")),
     (9, "kinds", include_str!("../migrations/0009_kinds.sql")),
 ];

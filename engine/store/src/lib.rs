@@ -28,7 +28,7 @@ mod writer;
 
 pub use chain::AuditEntry;
 pub use op::{Commit, Op};
-pub use read::{AuditFilter, Page, Reader, RunFilter};
+pub use read::{AuditFilter, Notable, Page, Reader, RunFilter};
 pub use rows::*;
 pub use store::{Claimed, CommitError, ReadError, Store, StoreConfig, StoreError};
 pub use writer::Written;

@@ -464,4 +464,6 @@ pub enum Op {
         workspace: WorkspaceId,
         user: UserId,
     },
+    /// What stands beside the audit log of a workspace.
+    Log { workspace: WorkspaceId, act: LogAct },
 }

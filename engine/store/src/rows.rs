@@ -12,6 +12,7 @@ use serde_json::Value;
 mod asked;
 mod lifecycle;
 mod limits;
+mod log;
 mod notices;
 mod people;
 mod triggers;
@@ -19,6 +20,7 @@ mod triggers;
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
 pub use lifecycle::{DeletedFlowRow, DeletedParentRow, RevocationRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
+pub use log::{AuditStartRow, CheckpointRow, LogAct, ReviewRow};
 pub use notices::{NoticeAbout, NoticeChannel, NoticeKind, NoticeRow};
 pub use people::{
     Host, HostRow, IdentityRow, LoginAttemptRow, Oidc, OidcRow, PoliciesRow, RoleRow, SeenRow,

@@ -73,6 +73,9 @@ pub(crate) struct Tables {
     pub admissions: Table<RunId, AdmissionRow>,
     pub rates: Table<String, i64>,
     pub audit: Table<u64, AuditEntry>,
+    pub audit_checkpoints: Table<u64, CheckpointRow>,
+    pub audit_start: Table<(), AuditStartRow>,
+    pub audit_reviews: Table<u64, ReviewRow>,
     pub heads: Heads,
     salts: u128,
 }

@@ -122,7 +122,7 @@ impl Tables {
             | Op::PutInbox { .. }
             | Op::TellRun { .. }
             | Op::TakeInbox { .. } => self.apply_to_runs(op),
-            Op::ErasePersonal { .. } => self.apply_to_audit(op),
+            Op::ErasePersonal { .. } | Op::Log { .. } => self.apply_to_audit(op),
             Op::Enter(_) | Op::Queue { .. } | Op::StepAside { .. } | Op::Leave { .. } => {
                 self.apply_to_line(op)
             }

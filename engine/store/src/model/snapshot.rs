@@ -100,6 +100,9 @@ impl Store {
             triggers trigger_columns TriggerRow;
             admissions admission_columns AdmissionRow;
             notices notice_columns NoticeRow;
+            audit_checkpoints checkpoint_columns CheckpointRow;
+            audit_start audit_start_columns AuditStartRow;
+            audit_reviews review_columns ReviewRow;
         );
         let used: Vec<(RunId, String)> =
             read(database, "SELECT run_id, step FROM callbacks_used").await?;
@@ -120,7 +123,7 @@ impl Tables {
         of_model!(all, self,
             users sessions login_links tokens policies seen roles identities oidc login_attempts hosts flows drafts build_values versions manifests clients connections secrets grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
-            admissions notices deleted_parents deleted_flows revocations
+            audit_checkpoints audit_start audit_reviews admissions notices deleted_parents deleted_flows revocations
         );
         let used = self
             .callbacks_used

@@ -6,6 +6,7 @@ mod connections;
 mod flows;
 mod known;
 mod lifecycle;
+mod log;
 pub(crate) mod notices;
 mod overlooked;
 mod people;
@@ -14,6 +15,8 @@ pub(crate) mod triggers;
 
 use actas_core::Time;
 use actas_core::ids::{ConnectionId, FlowId, RunId, UserId, WorkspaceId};
+
+use serde::Serialize;
 
 use crate::cells::FromRow;
 use crate::statement::Value;
@@ -75,6 +78,34 @@ pub struct AuditFilter {
     pub since: Option<Time>,
     /// Before.
     pub until: Option<Time>,
+    /// Behind this record.
+    pub after: Option<u64>,
+    /// Not behind this one.
+    pub upto: Option<u64>,
+    /// Any action but this.
+    pub not_action: Option<String>,
+    /// Only what a reviewer should look at first: see [`Notable`].
+    pub notable: bool,
+}
+
+/// Why a reviewer should look at a record first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notable {
+    /// The first thing that was ever done through this connection.
+    FirstUse,
+    /// Somebody's run used the account of a connection's owner.
+    OwnerRule,
+    /// Private data of a run was shown to somebody else.
+    Reveal,
+    /// A version was published that anybody may call.
+    VerifyNone,
+    /// Somebody ran what they had published themselves.
+    OwnVersion,
+    /// A link to sign in was opened by somebody it was not for, or what came back was not theirs.
+    RefusedLink,
+    /// Something is no longer in the log.
+    Removed,
 }
 
 impl Reader {

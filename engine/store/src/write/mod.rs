@@ -254,6 +254,7 @@ impl Op {
             Self::TakeNotice { .. } => "take_notice",
             Self::DropNotice { .. } => "drop_notice",
             Self::ErasePersonal { .. } => "erase_personal",
+            Self::Log { act, .. } => audit::name(act),
         }
     }
 
@@ -483,6 +484,7 @@ impl Op {
             } => notices::take_notice(workspace, notice, *tries, *due_at),
             Self::DropNotice { workspace, notice } => notices::drop_notice(workspace, notice),
             Self::ErasePersonal { workspace, user } => audit::erase_personal(workspace, user),
+            Self::Log { workspace, act } => audit::on_log(workspace, act),
         }
     }
 
@@ -506,6 +508,7 @@ impl Op {
                 | Self::CloseRequests { .. }
                 | Self::UseCallback { .. }
                 | Self::FireTrigger { .. }
+                | Self::Log { .. }
                 | Self::AddNotice(_)
                 | Self::TakeNotice { .. }
                 | Self::DropNotice { .. }

@@ -39,7 +39,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = OWN + life::KINDS + super::known::KINDS;
+pub const KINDS: u8 = OWN + life::KINDS + log::KINDS + super::known::KINDS;
 /// Those of this file.
 const OWN: u8 = 59;
 /// Behind all that have a number of their own; the last is for whatever is left.
@@ -532,6 +532,9 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             user: dice.id(UserId::from_bits),
         },
+        kind if kind >= OWN + life::KINDS => {
+            log::op(kind - OWN - life::KINDS, dice, workspace, model).await
+        }
         kind if kind >= OWN => life::op(kind - OWN, dice, workspace, model).await,
         _ => Op::TakeInbox {
             workspace,
@@ -647,15 +650,28 @@ fn add_run(dice: &mut Dice, workspace: WorkspaceId, other: bool) -> Op {
     }
 }
 
-/// The record that an erasure must come with.
+/// The record that what is taken out of the log must come with.
 fn erasure(op: &Op) -> Option<actas_core::audit::Draft> {
-    let Op::ErasePersonal { workspace, user } = op else {
-        return None;
+    let (action, workspace, kind, id, version) = match op {
+        Op::ErasePersonal { workspace, user } => {
+            let user = user.to_string();
+            (actas_core::audit::ERASED, workspace, "user", user, None)
+        }
+        Op::Log {
+            workspace,
+            act: LogAct::Cut(row),
+        } => {
+            let hash = hex::encode(row.start.hash);
+            let seq = row.start.seq.to_string();
+            (actas_core::audit::CUT, workspace, "audit", seq, Some(hash))
+        }
+        _ => return None,
     };
-    let mut draft = draft(workspace, actas_core::audit::ERASED);
+    let mut draft = draft(workspace, action);
     draft.actor = actas_core::audit::Actor::LocalOperator;
-    draft.object.kind = "user".to_owned();
-    draft.object.id = user.to_string();
+    draft.object.kind = kind.to_owned();
+    draft.object.id = id;
+    draft.object.version = version;
     draft.at = Time(8);
     Some(draft)
 }

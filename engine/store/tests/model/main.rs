@@ -7,6 +7,7 @@ mod support;
 mod acts;
 mod known;
 mod life;
+mod log;
 mod reads;
 
 use std::collections::BTreeSet;

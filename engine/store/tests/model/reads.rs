@@ -161,15 +161,50 @@ pub async fn reads(store: &Store) -> Vec<String> {
                     account: Some("ana".to_owned()),
                     ..AuditFilter::default()
                 },
+                AuditFilter {
+                    notable: true,
+                    ..AuditFilter::default()
+                },
+                AuditFilter {
+                    after: Some(2),
+                    upto: Some(9),
+                    not_action: Some("act".to_owned()),
+                    ..AuditFilter::default()
+                },
                 AuditFilter::default(),
             ] {
+                let forward = r.audit_forward(&filter, 1, 3).await.unwrap();
+                let notes = r.audit_notable(&forward).await.unwrap();
+                let forward: Vec<_> = forward.iter().map(|e| e.record.seq).collect();
+                let count = r.audit_count(&filter).await.unwrap();
+                all.push(format!("{count} {forward:?} {notes:?}"));
                 let page = r.audit(&filter, 3, None).await.unwrap();
                 let seqs: Vec<_> = page.items.into_iter().map(|e| e.record.seq).collect();
                 all.push(format!("{filter:?} {seqs:?} {:?}", page.next));
             }
         }
-        let mut verifier = Verifier::new(r.workspace().clone());
-        for entry in r.audit_from(1, 10_000).await.unwrap() {
+        for before in [Time(1), Time(i64::MAX)] {
+            let last = r.audit_checkpoint(before).await.unwrap();
+            all.push(format!("{last:?}"));
+        }
+        let start = r.audit_start().await.unwrap();
+        let (unsent, reviews) = (r.unsent_checkpoints(2).await, r.audit_reviews(2).await);
+        all.push(format!("{start:?} {unsent:?} {reviews:?}"));
+        let hashes = r.audit_hashes(1, 9, 3).await.unwrap();
+        let entries = r.audit_from(1, 10_000).await.unwrap();
+        let kept = entries.iter().map(|entry| &entry.record);
+        let kept = kept.filter(|r| r.seq > 1 && r.seq <= 9).map(|r| r.hash);
+        assert_eq!(hashes, kept.take(3).collect::<Vec<_>>());
+        // What was let go is not there to be checked; here nobody signed it either.
+        let mut verifier = match entries.first() {
+            Some(first) => Verifier::after(
+                r.workspace().clone(),
+                first.record.seq - 1,
+                first.record.prev,
+            ),
+            None => Verifier::new(r.workspace().clone()),
+        };
+        for entry in entries {
             verifier.push(&entry.record, &entry.personal).unwrap();
         }
         let (seq, hash) = r.audit_head().await.unwrap();
