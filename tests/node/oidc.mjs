@@ -3,11 +3,12 @@
 //   node oidc.mjs '{"clients": [{"client_id": "…", "client_secret": "…", "redirect_uris": ["…"]}], "access_token_seconds": 5}'
 //
 // Strict on purpose: PKCE with S256 always, a refresh token works once and its second use kills the whole grant, access tokens
-// live for seconds, answers carry the issuer (RFC 9207). Any name of letters is an account. Beside it stands a small API that
-// keeps records by author, and on another port the controls of the tests. Prints both addresses as one line of JSON and ends
-// when its standard input closes.
+// live for seconds, answers carry the issuer (RFC 9207). Any name of letters is an account. With `"par": true` it takes pushed
+// requests (RFC 9126), with `"dpop": true` it binds tokens to keys (RFC 9449) and wants a nonce in every proof. Beside it stands
+// a small API that keeps records by author, and on another port the controls of the tests. Prints both addresses as one line of
+// JSON and ends when its standard input closes.
 import { createServer } from 'node:http';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes, randomUUID, verify } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const options = JSON.parse(process.argv[2] ?? '{}');
@@ -85,7 +86,7 @@ const provider = new Provider(issuer, {
   })),
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', kid: 'tests' }] },
   cookies: { keys: [randomUUID()] },
-  scopes: ['openid', 'offline_access', 'email', 'profile', 'records.read', 'records.write'],
+  scopes: ['openid', 'offline_access', 'email', 'profile', 'records.read', 'records.write', 'read', 'write'],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
   findAccount: async (_ctx, id) => ({
     accountId: id,
@@ -101,6 +102,8 @@ const provider = new Provider(issuer, {
     introspection: { enabled: true, allowedPolicy: async () => true },
     revocation: { enabled: true, allowedPolicy: async () => true },
     userinfo: { enabled: true },
+    pushedAuthorizationRequests: { enabled: options.par === true },
+    dPoP: { enabled: options.dpop === true, nonceSecret: randomBytes(32), requireNonce: () => true },
   },
   ttl: {
     AccessToken: options.access_token_seconds ?? 5,
@@ -135,6 +138,7 @@ provider.use(async (ctx, proceed) => {
       account: ctx.oidc.entities?.Account?.accountId ?? null,
       status: ctx.status,
       error: ctx.body?.error ?? null,
+      proved: ctx.get('dpop') !== '',
     });
   }
 });
@@ -169,10 +173,31 @@ async function interaction(request, response, action) {
     <form method="post" action="/interaction/${uid}/abort"><button>Refuse</button></form>`));
 }
 
+// The thumbprint of the key that a request proves to hold, for this token; none if anything about the proof is wrong.
+function proved(request, path, token) {
+  const [head, body, signature] = (request.headers.dpop ?? '').split('.');
+  const read = (part) => JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
+  const hash = (text) => createHash('sha256').update(text).digest('base64url');
+  try {
+    const { jwk, typ, alg } = read(head);
+    const { htm, htu, iat, ath } = read(body);
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    const signed = verify('sha256', Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'));
+    const fits = typ === 'dpop+jwt' && alg === 'ES256' && htm === request.method && htu === issuer + path && ath === hash(token);
+    if (!signed || !fits || Math.abs(iat - Date.now() / 1000) > 60) return undefined;
+    return hash(JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }));
+  } catch {
+    return undefined;
+  }
+}
+
 // -- an API behind it: records, each with its author; a repeated Idempotency-Key answers with the first record --
 async function api(request, response, path) {
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const token = bearer && (await provider.AccessToken.find(bearer));
+  const [, scheme, shown] = /^(Bearer|DPoP) (.+)$/i.exec(request.headers.authorization ?? '') ?? [];
+  const found = shown && (await provider.AccessToken.find(shown));
+  // A token that is bound to a key counts with its proof alone, and one that is not as a bearer's alone.
+  const right = found?.jkt ? /^DPoP$/i.test(scheme) && proved(request, path, shown) === found.jkt : /^Bearer$/i.test(scheme);
+  const token = found && right ? found : undefined;
   if (!token) {
     response.setHeader('www-authenticate', 'Bearer error="invalid_token"');
     return json(response, 401, { error: 'invalid_token' });
@@ -206,6 +231,13 @@ const admin = createServer(async (request, response) => {
       return json(response, 200, records);
     case 'POST /revoke':
       return json(response, 200, { revoked: revoke(body.account) });
+    case 'POST /client':
+      store.set(`Client:${body.client_id}`, {
+        model: 'Client',
+        payload: { grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], ...body },
+        until: Infinity,
+      });
+      return json(response, 200, {});
     case 'POST /next':
       next = body.account ?? null;
       return json(response, 200, {});

@@ -175,12 +175,17 @@ impl Provider<'_> {
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Option<HttpRequest> {
         let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut named = false;
         for (name, value) in pairs {
-            // Said below, if at all.
-            if name.as_ref() != "client_id" {
-                form.append_pair(name.as_ref(), value.as_ref());
-            }
+            named |= name.as_ref() == "client_id";
+            form.append_pair(name.as_ref(), value.as_ref());
         }
+        // A pushed request names the client itself (RFC 9126, 2.1), however the client shows itself.
+        let name_client = |form: &mut form_urlencoded::Serializer<'_, String>| {
+            if !named {
+                form.append_pair("client_id", &self.client.oauth_client_id);
+            }
+        };
         let mut request = http::Request::post(url.as_str())
             .header(http::header::ACCEPT, "application/json")
             .header(
@@ -203,12 +208,10 @@ impl Provider<'_> {
                 );
             }
             (ClientAuth::Post, Some(secret)) => {
-                form.append_pair("client_id", &self.client.oauth_client_id);
+                name_client(&mut form);
                 form.append_pair("client_secret", secret.reveal());
             }
-            _ => {
-                form.append_pair("client_id", &self.client.oauth_client_id);
-            }
+            _ => name_client(&mut form),
         }
         request.body(form.finish().into_bytes()).ok()
     }

@@ -31,6 +31,8 @@ pub struct Answered {
     pub status: u64,
     /// The error word of the answer.
     pub error: String,
+    /// Whether the request carried the proof of a key.
+    pub proved: bool,
 }
 
 /// A client of the server that keeps a secret.
@@ -49,7 +51,7 @@ impl Oidc {
         Self::start_with(&json!({"clients": clients}))
     }
 
-    /// Starts it with options: `clients`, `access_token_seconds`, `refresh_token_seconds`.
+    /// Starts it with options: `clients`, `access_token_seconds`, `refresh_token_seconds`, `par`, `dpop`.
     ///
     /// # Panics
     /// When it does not start.
@@ -71,6 +73,11 @@ impl Oidc {
             issuer,
             admin,
         })
+    }
+
+    /// One more client, such as [`confidential`] makes.
+    pub async fn register(&self, client: Value) {
+        self.tell("client", client).await;
     }
 
     /// Whoever comes to sign in next is this account, without a question, until told otherwise.
@@ -123,6 +130,7 @@ impl Oidc {
                 account: text(&request["account"]),
                 status: request["status"].as_u64().unwrap_or_default(),
                 error: text(&request["error"]),
+                proved: request["proved"] == true,
             })
             .collect()
     }

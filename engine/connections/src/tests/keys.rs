@@ -212,6 +212,7 @@ async fn what_a_provider_offers_is_used_in_all_eight_combinations_of_metadata_pu
                 request["client_secret"], "client-secret-of-actas",
                 "{named}"
             );
+            assert_eq!(request["client_id"], "actas", "{named}");
             assert_eq!(request["scope"], "read", "{named}");
             assert_eq!(request.contains_key("dpop_jkt"), bind, "{named}");
         } else {

@@ -6,6 +6,7 @@ mod callback;
 mod callback_address;
 mod canaries;
 mod deaths;
+mod foreign;
 mod keys;
 mod life;
 mod misbehaviour;
@@ -139,7 +140,15 @@ impl Bench {
 
     pub async fn on(url: Option<String>, change: &dyn Fn(String) -> String) -> Self {
         let _ = rustls_provider();
-        let provider = Provider::start().await;
+        Self::at(Provider::start().await, url, change).await
+    }
+
+    /// At a provider that is there already, or stands in for one at the same address.
+    pub async fn at(
+        provider: Provider,
+        url: Option<String>,
+        change: &dyn Fn(String) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreConfig {
             url,
