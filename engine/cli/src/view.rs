@@ -160,6 +160,9 @@ pub struct Asked {
 /// What a paused run needs: sign-ins, approvals, decisions.
 pub fn asked(document: &Value) -> Vec<Asked> {
     let paused = document.get("paused").unwrap_or(&Value::Null);
+    let own = |one: &Value| cell(one, "person") == cell(document, "invoker");
+    // Several accounts of one person are connected at one page.
+    let several = items(paused, "connections").filter(|one| own(one)).count() > 1;
     let sign_ins = items(paused, "connections").map(|one| {
         let why = match cell(one, "reason").as_str() {
             "missing" => "has no account connected yet",
@@ -174,7 +177,11 @@ pub fn asked(document: &Value) -> Vec<Asked> {
         Asked {
             of: cell(one, "person"),
             what: format!("{why} at {}", cell(one, "app")),
-            url: cell(one, "url"),
+            url: if several && own(one) && paused["url"].is_string() {
+                cell(paused, "url")
+            } else {
+                cell(one, "url")
+            },
         }
     });
     let approvals = items(paused, "approvals").map(|one| Asked {
@@ -207,15 +214,19 @@ fn who(one: &Value) -> String {
 /// What a paused run needs, in words, with the links.
 pub fn pause(document: &Value, colour: bool) -> String {
     let mut text = String::new();
-    for asked in asked(document) {
+    let asked = asked(document);
+    for (place, one) in asked.iter().enumerate() {
         let _ = writeln!(
             text,
-            "  {} {} {}\n      {}",
+            "  {} {} {}",
             paint("paused:", "yellow", colour),
-            asked.of,
-            asked.what,
-            asked.url
+            one.of,
+            one.what,
         );
+        // What is answered at one page stands together over its address.
+        if asked.get(place + 1).is_none_or(|next| next.url != one.url) {
+            let _ = writeln!(text, "      {}", one.url);
+        }
     }
     text
 }

@@ -61,6 +61,14 @@ pub enum Resolution {
 }
 
 impl SlotAsk {
+    /// The app client it is signed in through, and the parent it is made under.
+    pub(crate) fn through(&self) -> (&ClientId, Option<&ConnectionId>) {
+        match &self.binding {
+            Binding::Dynamic { client, parent } => (client, parent.as_ref()),
+            Binding::Shared { client, .. } => (client, None),
+        }
+    }
+
     /// The rule by which its person's account is chosen.
     fn rule(&self) -> Rule {
         match &self.dynamic {
@@ -302,10 +310,7 @@ impl Connections {
         until: Time,
         now: Time,
     ) -> SignInRow {
-        let (client, parent) = match &ask.binding {
-            Binding::Dynamic { client, parent } => (client.clone(), parent.clone()),
-            Binding::Shared { client, .. } => (client.clone(), None),
-        };
+        let (client, parent) = ask.through();
         SignInRow {
             id,
             run: Some(ask.run.clone()),
@@ -314,8 +319,8 @@ impl Connections {
             slot: ask.slot.clone(),
             person: ask.person.clone(),
             app: ask.manifest.app.clone(),
-            client,
-            parent,
+            client: client.clone(),
+            parent: parent.cloned(),
             reason,
             connection,
             surface: surface_text(&ask.surface),
@@ -323,6 +328,7 @@ impl Connections {
             state: SignInState::Open,
             created_at: now,
             until,
+            back: None,
         }
     }
 }

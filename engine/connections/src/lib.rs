@@ -5,6 +5,7 @@
 //! [`Connections::callback`]. Secrets lie in the store sealed by the [`vault`]; they leave this crate only inside a
 //! [`actas_egress::Credential`], and never in an error, a log line or an audit record.
 
+mod account;
 mod ask;
 mod callback;
 mod callback_address;
@@ -33,13 +34,14 @@ pub mod vault;
 mod wake;
 mod who;
 
+pub use account::{AccountView, Candidate, ScopeView};
 pub use ask::{Resolution, SlotAsk};
 pub use config::{ConnectionsConfig, KeySource};
 pub use connections::Connections;
 pub use errors::{CallbackError, ConnectionsError, OpenError, SignInError, UseError};
 pub use forget::Forgotten;
 pub use named::NotSigned;
-pub use page::{Candidate, Finished, ScopeView, SignInView};
+pub use page::{Finished, SignInView};
 pub use pending::{ConnectKind, ConnectTarget};
 pub use revoke::AtProvider;
 pub use surface::Surface;

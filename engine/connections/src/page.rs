@@ -1,17 +1,16 @@
 //! What the connect page shows, and its answers that need no trip to the provider. Whoever is not the slot's person learns nothing here.
 
-use std::collections::BTreeSet;
-
 use actas_core::Time;
 use actas_core::app::Manifest;
 use actas_core::audit::Draft;
 use actas_core::flow::{Flow, Keep, SlotKind};
 use actas_core::ids::{ConnectionId, RunId, SignInId, UserId, WorkspaceId};
 use actas_core::run::{AskReason, Rule};
-use actas_store::{CommitError, ConnectionRow, Reader, SignInRow, SignInState};
+use actas_store::{CommitError, Reader, SignInRow, SignInState};
 
-use crate::ask::{Fits, dead, enough};
-use crate::connections::{Connections, SetupError, now, settings};
+use crate::account::{self, Candidate, ScopeView, Wanted};
+use crate::ask::Fits;
+use crate::connections::{Connections, SetupError, now};
 use crate::errors::SignInError;
 use crate::surface::Surface;
 use crate::wake::Answer;
@@ -40,6 +39,10 @@ pub struct SignInView {
     pub new_modules: Vec<String>,
     /// Where the account's credential may go.
     pub hosts: Vec<String>,
+    /// Those of them that were not there when they agreed before.
+    pub new_hosts: Vec<String>,
+    /// Whether they agreed before, to less than this.
+    pub wider: bool,
     /// The author's own words.
     pub why: Option<String>,
     /// Why they are asked.
@@ -58,26 +61,6 @@ pub struct SignInView {
     pub declined: bool,
     /// Until when.
     pub until: Time,
-}
-
-/// A scope in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeView {
-    /// The provider's name for it.
-    pub scope: String,
-    /// What it lets the flow do, if the app says.
-    pub words: Option<String>,
-    /// True if it is more than was agreed to before.
-    pub new: bool,
-}
-
-/// One of the person's own connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Which.
-    pub connection: ConnectionId,
-    /// The account's name.
-    pub account: String,
 }
 
 /// A sign-in that was answered.
@@ -109,6 +92,19 @@ impl Asked {
             && self.flow.connections.get(&self.row.slot).is_some_and(
                 |slot| matches!(&slot.kind, SlotKind::Dynamic(d) if d.keep == Keep::Run),
             )
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            person: &self.row.person,
+            flow: &self.row.flow,
+            slot: &self.row.slot,
+            client: &self.row.client,
+            manifest: &self.manifest,
+            surface: &self.surface,
+            fits: self.fits(),
+            this_run_only: self.this_run_only(),
+        }
     }
 
     pub(crate) fn fits(&self) -> Fits<'_> {
@@ -156,13 +152,10 @@ impl Connections {
             row,
             flow,
             manifest,
-            surface,
+            ..
         } = &asked;
         let slot = flow.connections.get(&row.slot);
-        let before = reader
-            .grant(&row.person, &row.flow, &row.slot)
-            .await?
-            .and_then(|grant| serde_json::from_str::<Surface>(&grant.surface).ok());
+        let shown = self.wanted(&reader, &asked.wanted()).await?;
         let account = match &row.connection {
             Some(id) => reader.connection(id).await?.map(|c| c.account),
             None => None,
@@ -180,30 +173,18 @@ impl Connections {
                 .collect(),
             slot: row.slot.to_string(),
             app: manifest.title.clone(),
-            scopes: scope_views(manifest, &surface.scopes, before.as_ref()),
-            new_modules: before.as_ref().map_or_else(Vec::new, |before| {
-                surface
-                    .modules
-                    .difference(&before.modules)
-                    .cloned()
-                    .collect()
-            }),
-            hosts: self.hosts(&reader, row, manifest, surface).await?,
+            scopes: shown.scopes,
+            new_modules: shown.new_modules,
+            hosts: shown.hosts,
+            new_hosts: shown.new_hosts,
+            wider: shown.wider,
             why: slot.and_then(|slot| match &slot.kind {
                 SlotKind::Dynamic(dynamic) => dynamic.why.clone(),
                 SlotKind::Connection(_) => None,
             }),
             reason: row.reason,
             account: account.filter(|_| must_be_same(row)),
-            candidates: self
-                .candidates(&reader, &asked)
-                .await?
-                .into_iter()
-                .map(|c| Candidate {
-                    connection: c.id,
-                    account: c.account,
-                })
-                .collect(),
+            candidates: shown.candidates,
             this_run_only: asked.this_run_only(),
             approver: row.rule == Rule::Approver,
             build: row.rule == Rule::BuildTime,
@@ -229,7 +210,7 @@ impl Connections {
             let row = self.theirs(&reader, id, user, who).await?;
             let asked = self.asked(&reader, row).await?;
             let chosen = self
-                .candidates(&reader, &asked)
+                .candidates(&reader, &asked.wanted())
                 .await?
                 .into_iter()
                 .find(|candidate| candidate.id == *connection)
@@ -338,43 +319,6 @@ impl Connections {
         })
     }
 
-    /// Their own connections that could answer it as they stand.
-    async fn candidates(
-        &self,
-        reader: &Reader,
-        asked: &Asked,
-    ) -> Result<Vec<ConnectionRow>, SignInError> {
-        // For one run only nothing that was there before counts.
-        if asked.this_run_only() {
-            return Ok(Vec::new());
-        }
-        let fits = asked.fits();
-        let own = reader.personal_connections(Some(&asked.row.person)).await?;
-        Ok(own
-            .into_iter()
-            .filter(|row| {
-                fits.takes(row)
-                    && dead(row.state).is_none()
-                    && enough(asked.surface.scopes.iter(), &row.scopes)
-            })
-            .collect())
-    }
-
-    async fn hosts(
-        &self,
-        reader: &Reader,
-        row: &SignInRow,
-        manifest: &Manifest,
-        surface: &Surface,
-    ) -> Result<Vec<String>, SignInError> {
-        let from_client = reader
-            .client(&row.client)
-            .await?
-            .and_then(|client| settings(&client).ok())
-            .and_then(|settings| manifest.hosts(&settings).ok());
-        Ok(from_client.unwrap_or_else(|| surface.hosts.iter().cloned().collect()))
-    }
-
     /// An audit record about a sign-in.
     pub(crate) async fn sign_in_draft(
         &self,
@@ -415,28 +359,5 @@ pub(crate) async fn has_ended(
 
 /// Whether the answer must come from the account that was there: it died or lacks something, and is not simply to be agreed to.
 pub(crate) fn must_be_same(row: &SignInRow) -> bool {
-    row.connection.is_some()
-        && matches!(
-            row.reason,
-            AskReason::Expired | AskReason::Revoked | AskReason::Disconnected | AskReason::Scopes
-        )
-}
-
-fn scope_views(
-    manifest: &Manifest,
-    scopes: &BTreeSet<String>,
-    before: Option<&Surface>,
-) -> Vec<ScopeView> {
-    let words = |scope: &String| {
-        let oauth2 = manifest.auth.oauth2.as_ref()?;
-        oauth2.scopes.get(scope).cloned()
-    };
-    scopes
-        .iter()
-        .map(|scope| ScopeView {
-            scope: scope.clone(),
-            words: words(scope),
-            new: before.is_some_and(|before| !before.scopes.contains(scope)),
-        })
-        .collect()
+    row.connection.is_some() && account::must_be_same(row.reason)
 }

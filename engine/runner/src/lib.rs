@@ -10,6 +10,7 @@ mod claim;
 mod drive;
 mod perform;
 mod plans;
+mod reach;
 mod record;
 mod runner;
 mod schedule;
@@ -17,4 +18,5 @@ mod trigger;
 
 pub use again::{Again, AgainError};
 pub use plans::{LoadError, Version};
+pub use reach::called_by;
 pub use runner::{CancelError, CreateError, NewRun, Runner, RunnerConfig, Started};

@@ -320,6 +320,10 @@ impl Inner {
 }
 
 impl Runner {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
     /// Starts performing: claims what can move, renews leases, hands on what comes in.
     pub fn start(
         store: Store,

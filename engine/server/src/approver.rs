@@ -99,7 +99,7 @@ pub async fn look(cx: &Context, row: &RequestRow) -> Result<Look, Problem> {
     let mut slots = Vec::new();
     for slot in numbers_of(plan, &row.step) {
         let planned = &plan.slots[slot];
-        let Some(ask) = slot_ask(cx, &version, slot, &ForRun::of(&run, &version)) else {
+        let Some(ask) = slot_ask(cx, &version, slot, &ForRun::of(&run, &version)).await else {
             continue;
         };
         let resolution = cx.app.connections.resolve(&ask).await;
@@ -152,7 +152,9 @@ pub async fn sign_in(
         .into_iter()
         .find(|number| plan.slots[*number].name == *slot)
         .ok_or_else(no_slot)?;
-    let ask = slot_ask(cx, &version, number, &ForRun::of(&run, &version)).ok_or_else(no_slot)?;
+    let ask = slot_ask(cx, &version, number, &ForRun::of(&run, &version))
+        .await
+        .ok_or_else(no_slot)?;
     let resolution = cx.app.connections.resolve(&ask).await;
     let (reason, connection) = match resolution.map_err(refusals::connections)? {
         Resolution::Bound(_) => return Ok(None),

@@ -8,7 +8,7 @@ use actas_core::run::{Answer, Decider, Decision, Refused, Run};
 use actas_runner::LoadError;
 use actas_store::{
     Commit, CommitError, InboxMessage, InboxRow, Op, ReadError, RequestKind, RequestRow,
-    RequestState, system,
+    RequestState, SignInRow, system,
 };
 use serde_json::{Value, json};
 
@@ -159,6 +159,17 @@ pub async fn mine(cx: &Context) -> Result<Vec<RequestRow>, ReadError> {
     }
     mine.reverse();
     Ok(mine)
+}
+
+/// The sign-ins that runs ask of the caller, oldest first.
+///
+/// # Errors
+/// If the store is away.
+pub async fn sign_ins(cx: &Context) -> Result<Vec<SignInRow>, ReadError> {
+    let now = system::now();
+    let mut rows = cx.reader.open_sign_ins(&cx.user.id).await?;
+    rows.retain(|row| row.back.is_none() && row.until > now);
+    Ok(rows)
 }
 
 /// What a request's page shows, as it was written with it.

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::pages::accounts;
 use crate::pages::approval::path_of;
 use crate::problem::Problem;
 use crate::refusals;
@@ -70,6 +71,15 @@ fn at_depth<'a>(
             for child in cx.reader.living_children(&created.run).await? {
                 let paused = paused_of(cx, &child.id, depth + 1).await?;
                 merge(&mut shown["paused"], paused, &child.id);
+            }
+        }
+        if depth == 0 {
+            let invoker = shown["invoker"].clone();
+            let theirs = items(&mut shown["paused"], "connections")
+                .any(|one| !invoker.is_null() && one["person"] == invoker);
+            if theirs {
+                let all = cx.app.origin.join(&accounts::path_of(&created.run));
+                shown["paused"]["url"] = json!(all);
             }
         }
         Ok(shown)

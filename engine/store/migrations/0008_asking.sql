@@ -3,6 +3,9 @@
 -- A program that does not know sign-ins without a run (`run_id` is empty then) could not read them.
 UPDATE store_facts SET value = '8' WHERE name = 'min_reader';
 
+-- The flow from whose page somebody began a sign-in by themselves, for it or for one that it runs; empty where a run asks.
+ALTER TABLE sign_ins ADD COLUMN back_flow TEXT NOT NULL DEFAULT '';
+
 -- What is still to be said to somebody: written with the pause, gone once it was said. `person_id` and `channel` are empty until it is due:
 -- who is asked, and how they want to hear of it, is found then. `tries` is the fence of those who take it on.
 CREATE TABLE notices (

@@ -36,7 +36,7 @@ columns! {
     deleted_parent_columns "id, name, app, client_id, deleted_by, deleted_at FROM deleted_parents";
     deleted_flow_columns "id, name, title, deleted_by, deleted_at FROM deleted_flows";
     revocation_columns "id, connection_id, app, client_id, tries, next_at, until_at, created_at FROM revocations";
-    sign_in_columns "id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, reason, connection_id, surface, rule, state, created_at, until_at FROM sign_ins";
+    sign_in_columns "id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, reason, connection_id, surface, rule, state, created_at, until_at, back_flow FROM sign_ins";
     attempt_columns "state_hash, sign_in_id, reconnect_id, target, user_id, session_hash, client_id, sealed, created_at, expires_at, used_at FROM attempts";
     run_columns "id, workspace_id, flow_id, version_id, level, invoker_id, parent_id, parent_step, retry_of, entry, state, created_at, ended_at, due_at, epoch, owner, lease_until FROM runs";
     journal_columns "j.run_id, j.seq, j.kind, j.v, j.written_at, COALESCE(b.body, j.body) FROM journal j LEFT JOIN blobs b ON b.workspace_id = j.workspace_id AND b.digest = j.body";
@@ -134,6 +134,7 @@ read_as! {
         id: c.parsed()?, run: c.parsed_unless_empty()?, flow: c.parsed()?, version: c.parsed()?, slot: c.parsed()?, person: c.parsed()?,
         app: c.parsed()?, client: c.parsed()?, parent: c.maybe_parsed()?, reason: c.word()?, connection: c.maybe_parsed()?,
         surface: c.text()?, rule: c.word()?, state: c.word()?, created_at: c.time()?, until: c.time()?,
+        back: c.parsed_unless_empty()?,
     };
     AttemptRow "attempt" |c| Self {
         state_hash: c.text()?, sign_in: c.maybe_parsed()?, reconnect: c.maybe_parsed()?, target: c.maybe_text()?, user: c.parsed()?,

@@ -347,7 +347,7 @@ pub struct SignInRow {
     pub id: SignInId,
     /// The run that waits; none: its person connects ahead of any.
     pub run: Option<RunId>,
-    /// Its flow.
+    /// Its flow, or one that it will run.
     pub flow: FlowId,
     /// Its version.
     pub version: VersionId,
@@ -375,6 +375,8 @@ pub struct SignInRow {
     pub created_at: Time,
     /// Until when it may be answered.
     pub until: Time,
+    /// The flow from whose page they began by themselves; none: a run asks.
+    pub back: Option<FlowId>,
 }
 
 /// Where a sign-in stands.

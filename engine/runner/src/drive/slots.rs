@@ -2,20 +2,15 @@
 
 use std::time::Duration;
 
-use actas_connections::{ConnectionsError, Resolution, SlotAsk, Surface};
+use actas_connections::{ConnectionsError, Resolution, SlotAsk};
 use actas_core::flow::SlotKind;
-use actas_core::ids::{AppName, ClientId, ConnectionId, InboxId, SignInId, SlotName, WorkspaceId};
-use actas_core::run::{Event, hold};
+use actas_core::ids::{AppName, ConnectionId, InboxId, SignInId, SlotName};
+use actas_core::run::Event;
 use actas_core::{ErrorKind, StepError};
 use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use serde_json::Value;
 
 use super::{Drive, Stop};
-use crate::callee::latest;
-use crate::plans::Version;
-use crate::runner::Inner;
+use crate::reach::reach;
 
 /// What the connections are asked for a slot.
 pub(super) enum Asking {
@@ -135,7 +130,7 @@ impl Drive {
         // A run that a clock or another system started acts for nobody.
         created.invoker.as_ref()?;
         let (person, login) = self.run.slot_person(slot)?;
-        let surface = reach(&self.inner, &self.workspace, &self.version, slot, client, 0).await;
+        let surface = reach(&self.inner, &self.workspace, &self.version, slot, client).await;
         Some(Asking::Theirs(Box::new(SlotAsk {
             workspace: self.workspace.clone(),
             run: self.id.clone(),
@@ -197,44 +192,4 @@ fn nobody(slot: &SlotName) -> StepError {
     )
     .with_code("no_invoker")
     .with_help("flows with dynamic connections are started by people")
-}
-
-/// How far a version reaches through one of its slots, with what it hands the slot down to: as things are now, because the flows it runs are
-/// found when they are run.
-fn reach<'a>(
-    inner: &'a Inner,
-    workspace: &'a WorkspaceId,
-    version: &'a Version,
-    slot: usize,
-    client: ClientId,
-    depth: u32,
-) -> BoxFuture<'a, Surface> {
-    async move {
-        let plan = &version.plan;
-        let mut surface = Surface::of(plan, slot, client.clone());
-        let own = &plan.slots[slot];
-        for &step in &own.used_by {
-            let planned = &plan.steps[step];
-            let flow = planned.step.with.get("flow").and_then(Value::as_str);
-            let Some(flow) = flow.and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let handed = planned.hands.iter().filter(|(_, own)| *own == slot);
-            for (theirs, _) in handed.filter(|_| depth < hold::DEEPEST) {
-                // A flow that is not to be had is not run either.
-                let Ok(version) = latest(inner, workspace, &flow).await else {
-                    continue;
-                };
-                let Some(slot) = version.plan.slot(theirs) else {
-                    continue;
-                };
-                let more = reach(inner, workspace, &version, slot, client.clone(), depth + 1).await;
-                surface.scopes.extend(more.scopes);
-                surface.modules.extend(more.modules);
-                surface.hosts.extend(more.hosts);
-            }
-        }
-        surface
-    }
-    .boxed()
 }

@@ -13,6 +13,7 @@ use crate::accounts;
 use crate::api::{flow_of, ok};
 use crate::call::Call;
 use crate::context::{Context, Fill};
+use crate::pages::accounts::ahead_of;
 use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::triggers;
@@ -113,14 +114,34 @@ pub async fn accounts(cx: Context, call: Call) -> Answer {
                 Resolution::Ask { reason, .. } => ("needed", Some(*reason), None),
             };
             json!({
-                "slot": need.slot, "app": need.app, "dynamic": need.dynamic, "may_be_needed": need.may_be_needed,
+                "flow": need.flow, "slot": need.slot, "app": need.app, "dynamic": need.dynamic, "may_be_needed": need.may_be_needed,
                 "scopes": need.scopes, "why": need.why, "state": state, "reason": reason, "account": account,
-                "connect": need.dynamic.then(|| cx.app.origin.join(&format!("/link/slot/{}/{}", flow.name, need.slot))),
+                "steps": need.steps, "up_front": need.up_front, "this_run_only": need.this_run_only,
+                "connect": need.ahead().then(|| cx.app.origin.join(&ahead_of(&flow))),
             })
         })
         .collect();
     Ok(ok(
-        &json!({"flow": flow.name, "version": flow.last_version, "accounts": accounts}),
+        &json!({"flow": flow.name, "version": flow.last_version, "accounts": accounts,
+            "connect": cx.app.origin.join(&ahead_of(&flow))}),
+    ))
+}
+
+/// `POST /flows/{flow}/sign-ins`: the page at which the caller connects all accounts of the flow ahead of a run; nothing begins here.
+pub async fn sign_ins(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let Nothing {} = call.json()?;
+    let flow = flow_of(&cx, &call).await?;
+    let needed = accounts::needed(&cx, &flow).await?;
+    let own = needed.iter().filter(|need| need.ahead());
+    let missing = own.filter(|need| !need.is_there());
+    let missing: Vec<Value> = missing
+        .map(|need| json!({"flow": need.flow, "slot": need.slot, "app": need.app, "may_be_needed": need.may_be_needed}))
+        .collect();
+    Ok(ok(
+        &json!({"flow": flow.name, "url": cx.app.origin.join(&ahead_of(&flow)), "missing": missing}),
     ))
 }
 

@@ -72,7 +72,7 @@ async fn asked_view(cx: &Context, row: &RequestRow) -> Result<Value, Problem> {
 /// `GET /me/requests`
 pub async fn requests(cx: Context, _call: Call) -> Answer {
     let mut shown = Vec::new();
-    for row in cx.reader.open_sign_ins(&cx.user.id).await? {
+    for row in requests::sign_ins(&cx).await? {
         shown.push(request_view(&cx, &row).await?);
     }
     for row in requests::mine(&cx).await? {

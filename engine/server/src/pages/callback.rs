@@ -14,7 +14,7 @@ use crate::call::Call;
 use crate::context::{Context, Via, Visitor};
 use crate::pages::approval::path_of;
 use crate::pages::login::user;
-use crate::pages::{Chrome, Message, page, sentence};
+use crate::pages::{Chrome, Message, accounts, page, redirect, sentence};
 use crate::problem::Problem;
 use crate::routes::Answer;
 
@@ -57,9 +57,15 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
         login,
         csrf: String::new(),
     };
-    let approval = match (&outcome, person) {
-        (Ok(done), Some(person)) => approval_after(&visitor, person, done).await?,
-        _ => None,
+    let after = match (&outcome, person) {
+        (Ok(done), Some(person)) => after(&visitor, person, done).await?,
+        _ => After::Itself,
+    };
+    let approval = match after {
+        // One account of several: they go on where the others are.
+        After::Accounts(path) => return Ok(redirect(&path)),
+        After::Approval(path) => Some(path),
+        After::Itself => None,
     };
     match outcome {
         Ok(done) => page(
@@ -119,19 +125,24 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
     }
 }
 
-/// Where somebody goes on who signed in for an approval; none if the run itself asked.
-async fn approval_after(
-    visitor: &Visitor,
-    person: UserRow,
-    done: &Finished,
-) -> Result<Option<String>, Problem> {
+/// Where somebody goes on who has signed in.
+enum After {
+    /// To the approval that they signed in for.
+    Approval(String),
+    /// To the page of all accounts.
+    Accounts(String),
+    /// To where the page says.
+    Itself,
+}
+
+async fn after(visitor: &Visitor, person: UserRow, done: &Finished) -> Result<After, Problem> {
     let reader = visitor.app.store.reader(&visitor.app.workspace);
     let sign_in = match &done.sign_in {
         Some(id) => reader.sign_in(id).await?,
         None => None,
     };
-    let Some(sign_in) = sign_in.filter(|row| row.rule == Rule::Approver) else {
-        return Ok(None);
+    let Some(sign_in) = sign_in else {
+        return Ok(After::Itself);
     };
     let cx = Context {
         app: visitor.app.clone(),
@@ -147,9 +158,11 @@ async fn approval_after(
         agent: visitor.agent.clone(),
         now: visitor.now,
     };
-    let row = approver::approval_of(&cx, &sign_in.id).await?;
-    Ok(Some(row.map_or_else(
-        || "/requests".to_owned(),
-        |row| path_of(&row.id),
-    )))
+    if sign_in.rule == Rule::Approver {
+        let row = approver::approval_of(&cx, &sign_in.id).await?;
+        let path = row.map_or_else(|| "/requests".to_owned(), |row| path_of(&row.id));
+        return Ok(After::Approval(path));
+    }
+    let all = accounts::after(&cx, &sign_in).await?;
+    Ok(all.map_or(After::Itself, After::Accounts))
 }

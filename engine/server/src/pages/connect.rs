@@ -11,7 +11,7 @@ use crate::approver;
 use crate::call::Call;
 use crate::context::{Context, Via};
 use crate::pages::approval::path_of;
-use crate::pages::{Chrome, Message, because, minute, page, redirect};
+use crate::pages::{Chrome, Message, accounts, minute, page, redirect};
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
@@ -29,6 +29,10 @@ struct ConnectPage {
     account: Option<String>,
     scopes: Vec<ScopeView>,
     hosts: Vec<String>,
+    new_modules: Vec<String>,
+    new_hosts: Vec<String>,
+    /// No run waits for it.
+    ahead: bool,
     candidates: Vec<Candidate>,
     this_run_only: bool,
     approver: bool,
@@ -63,6 +67,11 @@ async fn back_to(
     approver: bool,
 ) -> Result<(String, &'static str), Problem> {
     if !approver {
+        if let Some(row) = cx.reader.sign_in(id).await?
+            && let Some(all) = accounts::after(cx, &row).await?
+        {
+            return Ok((all, "See all accounts"));
+        }
         return Ok(match run {
             Some(run) => (format!("/runs/{run}"), "See the run"),
             None => ("/".to_owned(), "To my first page"),
@@ -85,7 +94,10 @@ fn page_of(
         path: call.uri.path().to_owned(),
         flow: view.flow_title.unwrap_or(view.flow),
         steps: view.steps,
-        because: because(view.reason, &view.app),
+        because: accounts::words(view.reason, view.wider, &view.app),
+        new_modules: view.new_modules,
+        new_hosts: view.new_hosts,
+        ahead: view.run.is_none(),
         app: view.app,
         why: view.why,
         account: view.account,
@@ -178,7 +190,7 @@ pub fn policy() -> HeaderValue {
 }
 
 /// What its person sees instead of the page; another person learns nothing.
-async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
+pub async fn refused(cx: &Context, id: &SignInId, error: SignInError) -> Answer {
     let message = |status, title: &str, tone, sentences: &[&str], on: Option<(String, String)>| {
         page(
             status,

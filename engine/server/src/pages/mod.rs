@@ -1,5 +1,6 @@
 //! The HTML side: what people see. Everything is escaped text; there is no inline script or style, and no page changes anything when it is read.
 
+pub mod accounts;
 pub mod approval;
 pub mod assets;
 pub mod callback;

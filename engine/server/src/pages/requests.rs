@@ -61,7 +61,7 @@ pub async fn waiting(cx: &Context) -> Result<Vec<Waiting>, Problem> {
         )
     };
     let mut all: Vec<Waiting> = Vec::new();
-    for row in cx.reader.open_sign_ins(&cx.user.id).await? {
+    for row in requests::sign_ins(cx).await? {
         let flow = title_of(&row.flow);
         all.push(sign_in(cx, &row, flow));
     }

@@ -44,7 +44,7 @@ impl Reader {
                 |row: &SignInRow| matches!(row.state, SignInState::Open | SignInState::Declined);
             let first = first(since);
             let mut rows = all(&t.sign_ins, ws, |row| {
-                row.id >= first && row.run.is_some() && open(row) && agreed(row) && !told(row)
+                row.id >= first && row.back.is_none() && open(row) && agreed(row) && !told(row)
             });
             rows.truncate(100);
             rows
@@ -52,7 +52,7 @@ impl Reader {
         self.all(
             select!(
                 sign_in_columns,
-                "workspace_id = $1 AND id >= $2 AND run_id <> '' AND state IN ('open', 'declined') AND EXISTS (SELECT 1 FROM grants g JOIN connections c \
+                "workspace_id = $1 AND id >= $2 AND back_flow = '' AND state IN ('open', 'declined') AND EXISTS (SELECT 1 FROM grants g JOIN connections c \
                  ON c.workspace_id = g.workspace_id AND c.id = g.connection_id WHERE g.workspace_id = sign_ins.workspace_id \
                  AND g.user_id = sign_ins.person_id AND g.flow_id = sign_ins.flow_id AND g.slot = sign_ins.slot AND c.state = 'connected' \
                  AND (sign_ins.reason NOT IN ('scopes', 'consent') OR g.granted_at > sign_ins.created_at)) \

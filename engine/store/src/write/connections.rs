@@ -216,8 +216,8 @@ pub(super) fn put_grant(workspace: Ws<'_>, grant: &GrantRow) -> Vec<Statement> {
 pub(super) fn add_sign_in(workspace: Ws<'_>, s: &SignInRow) -> Vec<Statement> {
     vec![Statement::one(
         "INSERT INTO sign_ins (workspace_id, id, run_id, flow_id, version_id, slot, person_id, app, client_id, parent_id, \
-         reason, connection_id, surface, rule, state, created_at, until_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
+         reason, connection_id, surface, rule, state, created_at, until_at, back_flow) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
         params![
             workspace,
             &s.id,
@@ -235,7 +235,8 @@ pub(super) fn add_sign_in(workspace: Ws<'_>, s: &SignInRow) -> Vec<Statement> {
             s.rule.as_str(),
             s.state.as_str(),
             s.created_at,
-            s.until
+            s.until,
+            s.back.as_ref().map_or("", |flow| flow.as_str())
         ],
         "the sign-in is there already",
     )]

@@ -296,6 +296,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
                 state: sign_in_state(dice),
                 created_at: Time(1),
                 until: Time(2),
+                back: dice.coin().then(|| dice.id(FlowId::from_bits)),
             },
         },
         29 => Op::MoveSignIn {
