@@ -3,6 +3,7 @@
 
 mod actas;
 mod approvals;
+mod asking;
 mod callbacks;
 mod canaries;
 mod codes;

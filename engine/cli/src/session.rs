@@ -14,7 +14,7 @@ use actas_core::diagnostic::render;
 use actas_egress::HostPort;
 use actas_server::{Server, ServerConfig, StartError};
 use actas_store::{StoreConfig, StoreError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::Parts;
@@ -114,13 +114,20 @@ impl Session {
         let is_asked =
             |one: &Value| cell(one, "person") == invoker || texts(one, "who").contains(&invoker);
         let asked = ["connections", "approvals", "decisions"];
+        let page = document["paused"]["url"].as_str().map(str::to_owned);
         let mut lists = document.get_mut("paused").and_then(Value::as_object_mut);
         let all = lists
             .iter_mut()
             .flat_map(|paused| paused.iter_mut())
             .filter(|(key, _)| asked.contains(&key.as_str()))
             .filter_map(|(_, list)| list.as_array_mut());
-        for one in all.flatten().filter(|one| is_asked(one)) {
+        let mut found: Vec<&mut Value> = all.flatten().filter(|one| is_asked(one)).collect();
+        let mut whole = Value::Null;
+        if let Some(page) = &page {
+            whole = json!({"url": page});
+            found.push(&mut whole);
+        }
+        for one in found {
             let address = cell(one, "url");
             let Ok(url) = url::Url::parse(&address) else {
                 continue;
@@ -134,6 +141,10 @@ impl Session {
                 links.insert(address.clone(), link.into());
             }
             one["url"] = links.get(&address).map(String::as_str).into();
+        }
+        // The page of all accounts is the invoker's too.
+        if page.is_some() {
+            document["paused"]["url"] = whole["url"].take();
         }
     }
 

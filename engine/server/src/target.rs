@@ -15,6 +15,10 @@ pub enum Target {
     Run(RunId),
     /// A sign-in that a run waits for.
     Connect(SignInId),
+    /// All accounts that a run reaches.
+    Accounts(RunId),
+    /// All accounts that a flow reaches, ahead of a run.
+    Ahead(FlowName),
     /// An approval or a decision that a run waits for.
     Approval(RequestId),
     /// What waits for somebody.
@@ -32,6 +36,8 @@ impl Target {
             Self::Home => "/".to_owned(),
             Self::Run(run) => format!("/runs/{run}"),
             Self::Connect(sign_in) => format!("/connect/{sign_in}"),
+            Self::Accounts(run) => format!("/connect/run/{run}"),
+            Self::Ahead(flow) => format!("/connect/flow/{flow}"),
             Self::Approval(request) => format!("/approvals/{request}"),
             Self::Requests => "/requests".to_owned(),
             Self::Flow(flow) => format!("/flows/{flow}"),
@@ -42,7 +48,11 @@ impl Target {
     /// The page of a path, to come back to after logging in.
     pub fn of_path(path: &str) -> Self {
         match path.trim_start_matches('/').split_once('/') {
-            Some(("connect", id)) => Self::of(&format!("connect:{id}")),
+            Some(("connect", rest)) => match rest.split_once('/') {
+                Some(("run", run)) => Self::of(&format!("accounts:{run}")),
+                Some(("flow", flow)) => Self::of(&format!("ahead:{flow}")),
+                _ => Self::of(&format!("connect:{rest}")),
+            },
             Some(("approvals", id)) => Self::of(&format!("approval:{id}")),
             Some(("runs", id)) => Self::of(&format!("run:{id}")),
             Some(("flows", name)) => Self::of(&format!("flow:{name}")),
@@ -64,6 +74,8 @@ impl fmt::Display for Target {
             Self::Home => f.write_str("home"),
             Self::Run(run) => write!(f, "run:{run}"),
             Self::Connect(sign_in) => write!(f, "connect:{sign_in}"),
+            Self::Accounts(run) => write!(f, "accounts:{run}"),
+            Self::Ahead(flow) => write!(f, "ahead:{flow}"),
             Self::Approval(request) => write!(f, "approval:{request}"),
             Self::Requests => f.write_str("requests"),
             Self::Flow(flow) => write!(f, "flow:{flow}"),
@@ -85,6 +97,8 @@ impl FromStr for Target {
             None if text == "home" => Ok(Self::Home),
             None if text == "requests" => Ok(Self::Requests),
             Some(("approval", id)) => id.parse().map(Self::Approval).map_err(|_| Unknown),
+            Some(("accounts", id)) => id.parse().map(Self::Accounts).map_err(|_| Unknown),
+            Some(("ahead", name)) => name.parse().map(Self::Ahead).map_err(|_| Unknown),
             Some(("run", id)) => id.parse().map(Self::Run).map_err(|_| Unknown),
             Some(("connect", id)) => id.parse().map(Self::Connect).map_err(|_| Unknown),
             Some(("flow", name)) => name.parse().map(Self::Flow).map_err(|_| Unknown),
@@ -104,6 +118,8 @@ mod tests {
             Target::Run(RunId::from_bits(1)),
             Target::Approval(RequestId::from_bits(1)),
             Target::Requests,
+            Target::Accounts(RunId::from_bits(1)),
+            Target::Ahead("new-opportunity".parse().expect("a flow")),
         ] {
             assert_eq!(Target::of(&known.to_string()), known);
             assert_eq!(Target::of_path(&known.path()), known);
@@ -114,6 +130,9 @@ mod tests {
             "/\\evil.example",
             "run:https://evil.example",
             "connect:../../logout",
+            "accounts:../../logout",
+            "/connect/run/../../logout",
+            "/connect/elsewhere/x",
             "javascript:alert(1)",
             "",
         ] {

@@ -103,6 +103,29 @@ impl Page {
             .unwrap_or_else(|| panic!("no form with the button `{label}` on {self}"))
     }
 
+    /// The form that says this of a field and has a button with this label.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn form_about(&self, field: &str, value: &str, label: &str) -> Form {
+        self.find_about(field, value, label)
+            .unwrap_or_else(|| panic!("no form of {field} `{value}` with `{label}` on {self}"))
+    }
+
+    /// The same, where there may be none.
+    #[must_use]
+    pub fn find_about(&self, field: &str, value: &str, label: &str) -> Option<Form> {
+        html::forms(&self.body).into_iter().find(|form| {
+            let says = |(name, said): &(String, String)| name == field && said == value;
+            form.fields.iter().any(says)
+                && form
+                    .buttons
+                    .iter()
+                    .any(|button| button.label.contains(label))
+        })
+    }
+
     /// The address of the first link with this label.
     ///
     /// # Panics

@@ -5,4 +5,4 @@
 
 mod acting;
 mod people;
-mod stage;
+pub mod stage;

@@ -136,7 +136,7 @@ async fn list(client: &Client, mine: bool, output: Output) -> Done {
     })
 }
 
-/// The pages at which one's own accounts are connected for a flow: those still needed, or one slot's.
+/// The page at which one's own accounts are connected for a flow ahead of a run: all of them, or one slot's.
 async fn connect(client: &Client, flow: &str, slot: Option<&str>, output: Output) -> Done {
     if let Some(slot) = slot {
         let answer = client
@@ -147,30 +147,21 @@ async fn connect(client: &Client, flow: &str, slot: Option<&str>, output: Output
             .await?;
         return page(&answer, "open this page to sign in:", output);
     }
-    let list = client
-        .get(&format!("/api/v1/flows/{}/accounts", part(flow)))
+    let answer = client
+        .post(
+            &format!("/api/v1/flows/{}/sign-ins", part(flow)),
+            &json!({}),
+        )
         .await?;
-    let needed: Vec<Value> = items(&list, "accounts")
-        .filter(|a| cell(a, "state") == "needed" && a["connect"].is_string())
-        .cloned()
+    let missing: Vec<String> = items(&answer, "missing")
+        .map(|one| format!("{} ({})", cell(one, "slot"), cell(one, "app")))
         .collect();
-    if needed.is_empty() {
-        output.say(&format!(
-            "every account that {flow} needs of you is connected"
-        ));
-    }
-    output.data(&json!({"accounts": needed}), |list| {
-        items(list, "accounts")
-            .map(|a| {
-                format!(
-                    "{} ({}): {}\n",
-                    cell(a, "slot"),
-                    cell(a, "app"),
-                    cell(a, "connect")
-                )
-            })
-            .collect()
-    })
+    let words = if missing.is_empty() {
+        format!("every account that {flow} needs of you is connected; they stand at this page:")
+    } else {
+        format!("open this page to connect {}:", missing.join(", "))
+    };
+    page(&answer, &words, output)
 }
 
 fn page(answer: &Value, words: &str, output: Output) -> Done {
