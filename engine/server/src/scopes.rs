@@ -152,6 +152,7 @@ mod tests {
               POST /api/v1/runs/{run}/decide
             runs
               GET /api/v1/flows/{flow}/accounts
+              POST /api/v1/flows/{flow}/sign-ins
               POST /api/v1/flows/{flow}/runs
               GET /api/v1/runs
               GET /api/v1/runs/{run}
