@@ -66,17 +66,8 @@ fn every_journal_ever_written_folds_to_the_run_it_was() {
         }
         let interrupted = run.interrupted(stored.now);
         assert!(interrupted.is_empty(), "{about}: {interrupted:?}");
-        let viewer = Viewer {
-            user: run
-                .created
-                .as_ref()
-                .unwrap()
-                .invoker
-                .as_ref()
-                .unwrap()
-                .id
-                .clone(),
-        };
+        let invoker = run.created.as_ref().unwrap().invoker.as_ref().unwrap();
+        let viewer = Viewer::new(invoker.id.clone());
         let links = Links {
             sign_in: &|id| format!("/connect/{id}"),
             request: &|id| format!("/approvals/{id}"),

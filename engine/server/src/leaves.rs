@@ -9,7 +9,8 @@ use serde::Serialize;
 /// One way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leaves {
-    /// `approval`: those who are asked see it · `output`: whoever runs the flow sees it · `call`: another account or app gets it.
+    /// `approval`: those who are asked see it · `output`: whoever runs the flow sees it · `call`: another account or app gets it · `flow`: another
+    /// flow gets it, whose own publishing said where it takes it from there.
     pub through: &'static str,
     /// The step, or the output.
     pub name: String,
@@ -53,8 +54,17 @@ pub fn leaves(plan: &Plan) -> Vec<Leaves> {
                 ..
             }
         );
+        let flow = matches!(
+            step.work,
+            Work::Hold {
+                kind: HoldKind::RunFlow,
+                ..
+            }
+        );
         if approval {
             add("approval", step.path.to_string(), names(from));
+        } else if flow {
+            add("flow", step.path.to_string(), names(from));
         } else if matches!(step.work, Work::Module(_)) && step.effect != Effect::Pure {
             let others = from.into_iter().filter(|slot| step.slot != Some(*slot));
             add("call", step.path.to_string(), names(others.collect()));

@@ -32,16 +32,25 @@ const KINDS: [(&str, &str); 3] = [
 /// # Errors
 /// If the store is away.
 pub async fn view(cx: &Context, run: &Run) -> Result<Value, Problem> {
-    at_depth(cx, run, 0).await
+    view_as(cx, run, &Viewer::new(cx.user.id.clone())).await
+}
+
+/// The same for a viewer who may see more. What called runs wait for is shown as they themselves show it.
+///
+/// # Errors
+/// If the store is away.
+pub async fn view_as(cx: &Context, run: &Run, viewer: &Viewer) -> Result<Value, Problem> {
+    at_depth(cx, run, viewer, 0).await
 }
 
 fn at_depth<'a>(
     cx: &'a Context,
     run: &'a Run,
+    viewer: &'a Viewer,
     depth: usize,
 ) -> BoxFuture<'a, Result<Value, Problem>> {
     Box::pin(async move {
-        let mut shown = bare(cx, run);
+        let mut shown = bare(cx, run, viewer);
         let Some(created) = &run.created else {
             return Ok(shown);
         };
@@ -87,23 +96,23 @@ fn at_depth<'a>(
 }
 
 /// What the core makes of the run.
-fn bare(cx: &Context, run: &Run) -> Value {
-    let viewer = Viewer {
-        user: cx.user.id.clone(),
-    };
+fn bare(cx: &Context, run: &Run, viewer: &Viewer) -> Value {
     let join = |path: &str| cx.app.origin.join(path).to_string();
     let links = Links {
         sign_in: &|id| join(&format!("/connect/{id}")),
         request: &|id| join(&path_of(id)),
     };
-    document(run, &viewer, system::now(), &links).0
+    document(run, viewer, system::now(), &links).0
 }
 
 /// What a run that another one called is paused for.
 async fn paused_of(cx: &Context, run: &RunId, depth: usize) -> Result<Value, Problem> {
     let loaded = cx.app.runner.load(cx.workspace(), run).await;
     Ok(match loaded.map_err(refusals::load)? {
-        Some(run) => at_depth(cx, &run, depth).await?["paused"].take(),
+        Some(run) => {
+            let viewer = Viewer::new(cx.user.id.clone());
+            at_depth(cx, &run, &viewer, depth).await?["paused"].take()
+        }
         None => Value::Null,
     })
 }

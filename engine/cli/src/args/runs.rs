@@ -34,6 +34,9 @@ pub enum RunsCommand {
     Show {
         /// The run.
         run: String,
+        /// Show what is private to its person too; needs the privilege `runs.reveal`, and leaves a record.
+        #[arg(long)]
+        reveal: bool,
     },
     /// Follow a run until it ends.
     Watch {

@@ -164,6 +164,7 @@ pub fn shown(published: &Value, dry_run: bool) -> String {
         let seen = match cell(one, "through").as_str() {
             "approval" => format!("approval {name}: those who are asked may see it"),
             "output" => format!("output {name}: whoever runs the flow sees it"),
+            "flow" => format!("step {name}: another flow gets it"),
             _ => format!("step {name}: another account or app gets it"),
         };
         let _ = writeln!(

@@ -49,8 +49,10 @@ pub async fn runs(session: &Session, command: &RunsCommand, output: Output) -> D
             let list = client.get(&path).await?;
             output.data(&list, listed)
         }
-        RunsCommand::Show { run } => {
-            let one = client.get(&format!("/api/v1/runs/{}", part(run))).await?;
+        RunsCommand::Show { run, reveal } => {
+            let more = if *reveal { "?reveal=true" } else { "" };
+            let path = format!("/api/v1/runs/{}{more}", part(run));
+            let one = client.get(&path).await?;
             output.data(&one, |one| view::run(one, colour(&stdout())))
         }
         RunsCommand::Watch { run, waiting } => {

@@ -23,6 +23,19 @@ const MOST_INSIDE: usize = 1_000;
 pub struct Viewer {
     /// Who it is.
     pub user: UserId,
+    /// Whether they see what is private to others too. Whoever sets it has asked for the privilege and left a record.
+    pub reveals: bool,
+}
+
+impl Viewer {
+    /// Somebody who sees what is theirs.
+    #[must_use]
+    pub fn new(user: UserId) -> Self {
+        Self {
+            user,
+            reveals: false,
+        }
+    }
 }
 
 /// The run document. Its JSON form is promised to users.

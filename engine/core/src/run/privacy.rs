@@ -33,6 +33,10 @@ impl<'r> Privacy<'r> {
             outputs: vec![false; plan.outputs.len()],
             given: run.is_given_in_private(&viewer.user),
         };
+        if viewer.reveals {
+            privacy.given = false;
+            return privacy;
+        }
         if privacy.given {
             privacy.values.fill(true);
             privacy.errors.fill(true);
@@ -67,13 +71,7 @@ impl<'r> Privacy<'r> {
         for step in 0..plan.steps.len() {
             let planned = &plan.steps[step];
             let block = &plan.blocks[planned.block];
-            // The item of a list, and the error that a handler sees, are known to all that is inside.
-            let given = match (block.role, block.owner) {
-                (Role::Item | Role::Round, Some(owner)) => self.any_value(&reads.with[owner]),
-                (Role::Handler, Some(owner)) => self.errors[owner],
-                (Role::FlowHandler, _) => self.errors.contains(&true),
-                _ => false,
-            };
+            let given = self.is_given(planned.block, &reads.with);
             let value = self.values[step] || given || self.any_value(&reads.with[step]);
             let error = self.errors[step] || value || self.any_value(&reads.condition[step]);
             found |= value != self.values[step] || error != self.errors[step];
@@ -88,6 +86,27 @@ impl<'r> Privacy<'r> {
             }
         }
         found
+    }
+
+    /// Whether what is private is known to all that is inside a block: the item of a list, the error that a handler sees, in this block or one
+    /// around it.
+    fn is_given(&self, block: usize, with: &[Vec<usize>]) -> bool {
+        let plan = &self.run.plan;
+        let mut around = Some(block);
+        while let Some(block) = around {
+            let block = &plan.blocks[block];
+            let given = match (block.role, block.owner) {
+                (Role::Item | Role::Round, Some(owner)) => self.any_value(&with[owner]),
+                (Role::Handler, Some(owner)) => self.errors[owner],
+                (Role::FlowHandler, _) => self.errors.contains(&true),
+                _ => false,
+            };
+            if given {
+                return true;
+            }
+            around = block.owner.map(|owner| plan.steps[owner].block);
+        }
+        false
     }
 
     fn any_value(&self, steps: &[usize]) -> bool {
@@ -106,30 +125,18 @@ impl<'r> Privacy<'r> {
 
     /// As whom a step was done. The account is no secret of the run's viewers; what was touched with it is.
     pub fn acted_as(&self, step: usize, acted_as: &ActedAs) -> Value {
-        let mut shown = json!(acted_as);
-        if let (true, Some(record)) = (self.values[step], shown.get_mut("record")) {
-            *record = private();
-        }
-        shown
+        acted(self.values[step], acted_as)
     }
 
     /// The error of a step or, if it names none, of the run.
     pub fn error(&self, step: Option<usize>, error: &StepError) -> Value {
-        let hidden = match step.or_else(|| self.number(error.step.as_ref()?)) {
-            Some(step) => self.errors[step],
+        let hidden = match (step, &error.step) {
+            (Some(step), _) => self.errors[step],
+            (None, Some(step)) => self.hidden(step).error,
             // What names no step comes from evaluating the outputs, or says nothing of values.
-            None => error.kind == ErrorKind::InvalidInput && self.outputs.contains(&true),
+            (None, None) => error.kind == ErrorKind::InvalidInput && self.outputs.contains(&true),
         };
-        if hidden {
-            return json!({"kind": error.kind, "step": error.step, "private": true});
-        }
-        json!({
-            "kind": error.kind,
-            "code": error.code,
-            "message": error.message,
-            "step": error.step,
-            "help": error.help,
-        })
+        told(hidden, error)
     }
 
     /// What the run gave back, output by output.
@@ -157,12 +164,21 @@ impl<'r> Privacy<'r> {
                 output,
                 acted_as,
                 ..
+            }
+            | Event::StepImported {
+                step,
+                output,
+                acted_as,
+                ..
             } => {
-                if let Some(step) = self.number(step) {
-                    set(&mut shown, "output", self.output(step, output));
-                    if let Some(acted_as) = acted_as {
-                        set(&mut shown, "acted_as", self.acted_as(step, acted_as));
-                    }
+                let hidden = self.hidden(step).value;
+                set(
+                    &mut shown,
+                    "output",
+                    redacted(hidden, || (**output).clone()),
+                );
+                if let Some(acted_as) = acted_as {
+                    set(&mut shown, "acted_as", acted(hidden, acted_as));
                 }
             }
             Event::StepFailed {
@@ -171,10 +187,10 @@ impl<'r> Privacy<'r> {
                 acted_as,
                 ..
             } => {
-                let step = self.number(step);
-                set(&mut shown, "error", self.error(step, error));
-                if let (Some(step), Some(acted_as)) = (step, acted_as) {
-                    set(&mut shown, "acted_as", self.acted_as(step, acted_as));
+                let hidden = self.hidden(step);
+                set(&mut shown, "error", told(hidden.error, error));
+                if let Some(acted_as) = acted_as {
+                    set(&mut shown, "acted_as", acted(hidden.value, acted_as));
                 }
             }
             Event::RunEnded { outputs, error, .. } => {
@@ -185,25 +201,15 @@ impl<'r> Privacy<'r> {
                     set(&mut shown, "error", self.error(None, error));
                 }
             }
-            Event::StepImported {
-                step,
-                output,
-                acted_as,
-                ..
-            } => {
-                if let Some(step) = self.number(step) {
-                    set(&mut shown, "output", self.output(step, output));
-                    if let Some(acted_as) = acted_as {
-                        set(&mut shown, "acted_as", self.acted_as(step, acted_as));
-                    }
-                }
-            }
             Event::DecisionAsked { step, error, .. } => {
-                set(&mut shown, "error", self.error(self.number(step), error));
+                set(&mut shown, "error", told(self.hidden(step).error, error));
             }
             Event::HandlerBegan { step, error, .. } => {
-                let step = step.as_ref().and_then(|step| self.number(step));
-                set(&mut shown, "error", self.error(step, error));
+                let error = match step {
+                    Some(step) => told(self.hidden(step).error, error),
+                    None => self.error(None, error),
+                };
+                set(&mut shown, "error", error);
             }
             Event::FrameEnded {
                 frame,
@@ -211,29 +217,21 @@ impl<'r> Privacy<'r> {
                 error,
                 ..
             } => {
-                let owner = self.owner(frame);
+                let hidden = self.around(frame);
                 if let Some(output) = output {
-                    let hidden = match owner {
-                        Some(owner) => self.values[owner],
-                        None => self.values.contains(&true),
-                    };
-                    set(
-                        &mut shown,
-                        "output",
-                        redacted(hidden, || (**output).clone()),
-                    );
+                    let output = redacted(hidden.value, || (**output).clone());
+                    set(&mut shown, "output", output);
                 }
                 if let Some(error) = error {
-                    set(&mut shown, "error", self.error(owner, error));
+                    set(&mut shown, "error", told(hidden.error, error));
                 }
             }
             Event::CaseChosen { step, case, .. } => {
-                if let Some(step) = self.number(step) {
-                    set(&mut shown, "case", self.case(step, case.as_ref()));
-                }
+                let hidden = case.is_some() && self.hidden(step).error;
+                set(&mut shown, "case", redacted(hidden, || json!(case)));
             }
             Event::BatchEnded { step, .. } => {
-                if self.number(step).is_some_and(|step| self.values[step]) {
+                if self.hidden(step).value {
                     set(&mut shown, "items", private());
                     set(&mut shown, "failed", private());
                 }
@@ -243,19 +241,16 @@ impl<'r> Privacy<'r> {
                 answer: Answer::Happened { output },
                 ..
             } => {
-                if let Some(step) = self.number(step) {
-                    let output = self.output(step, output);
-                    set(
-                        &mut shown,
-                        "answer",
-                        json!({"answer": "happened", "output": output}),
-                    );
-                }
+                let output = redacted(self.hidden(step).value, || (**output).clone());
+                set(
+                    &mut shown,
+                    "answer",
+                    json!({"answer": "happened", "output": output}),
+                );
             }
             Event::CallbackCame { step, payload, .. } => {
-                if let Some(step) = self.number(step) {
-                    set(&mut shown, "payload", self.output(step, payload));
-                }
+                let payload = redacted(self.hidden(step).value, || (**payload).clone());
+                set(&mut shown, "payload", payload);
             }
             // What a part of a loop was given is its parent's, and shown there as far as it may be.
             Event::RunCreated(created) => {
@@ -269,14 +264,14 @@ impl<'r> Privacy<'r> {
             }
             // A form and the schema of a payload are made of what the flow knows.
             Event::StepHeld { step, .. } => {
-                if self.number(step).is_some_and(|step| self.values[step])
+                if self.hidden(step).value
                     && let Some(hold) = shown.get_mut("hold")
                 {
                     hide(hold, &["form", "schema"]);
                 }
             }
             Event::ApprovalDecided { step, .. } => {
-                if self.number(step).is_some_and(|step| self.values[step])
+                if self.hidden(step).value
                     && let Some(decision) = shown.get_mut("decision")
                 {
                     hide(decision, &["form", "comment"]);
@@ -302,21 +297,39 @@ impl<'r> Privacy<'r> {
         shown
     }
 
-    /// The step of the plan that a path names, whether or not it is there in the run.
-    fn number(&self, step: &StepPath) -> Option<usize> {
+    /// What is hidden of the step that a path names, whether or not it is there in the run. Two cases may each have a step of that path, and
+    /// of a frame that was dropped nobody knows which it was: then what either hides is hidden. So is what is in no plan.
+    fn hidden(&self, step: &StepPath) -> Hidden {
         if let Some(at) = self.run.instance(step) {
-            return Some(at.step);
+            return self.of_steps(&[at.step]);
         }
         // Frames that were dropped leave the plan: `lines[37]/add` is `lines/add` there.
         let parts = step.as_str().split('/');
         let parts: Vec<&str> = parts
             .map(|part| part.split('[').next().unwrap_or(part))
             .collect();
-        self.run.plan.step(&parts.join("/").parse().ok()?)
+        let path = parts.join("/");
+        let planned = self.run.plan.steps.iter().enumerate();
+        let steps: Vec<usize> = planned
+            .filter(|(_, planned)| planned.path.as_str() == path)
+            .map(|(number, _)| number)
+            .collect();
+        self.of_steps(&steps)
     }
 
-    /// The step that a frame belongs to; none for the flow's handler.
-    fn owner(&self, frame: &StepPath) -> Option<usize> {
+    fn of_steps(&self, steps: &[usize]) -> Hidden {
+        let any = |hidden: &[bool]| match steps {
+            [] => hidden.contains(&true),
+            steps => steps.iter().any(|&step| hidden[step]),
+        };
+        Hidden {
+            value: any(&self.values),
+            error: any(&self.errors),
+        }
+    }
+
+    /// What is hidden of the step that a frame belongs to; the flow's own handler may have seen anything.
+    fn around(&self, frame: &StepPath) -> Hidden {
         let path = frame.as_str();
         let owner = path
             .strip_suffix("/on_error")
@@ -326,8 +339,39 @@ impl<'r> Privacy<'r> {
             Some((owner, number)) if !number.contains('/') => owner,
             _ => owner,
         };
-        self.number(&owner.parse().ok()?)
+        match owner.parse() {
+            Ok(owner) => self.hidden(&owner),
+            Err(_) => self.of_steps(&[]),
+        }
     }
+}
+
+/// What somebody may not see of a step.
+#[derive(Debug, Clone, Copy)]
+struct Hidden {
+    value: bool,
+    error: bool,
+}
+
+fn acted(hidden: bool, acted_as: &ActedAs) -> Value {
+    let mut shown = json!(acted_as);
+    if let (true, Some(record)) = (hidden, shown.get_mut("record")) {
+        *record = private();
+    }
+    shown
+}
+
+fn told(hidden: bool, error: &StepError) -> Value {
+    if hidden {
+        return json!({"kind": error.kind, "step": error.step, "private": true});
+    }
+    json!({
+        "kind": error.kind,
+        "code": error.code,
+        "message": error.message,
+        "step": error.step,
+        "help": error.help,
+    })
 }
 
 fn private() -> Value {

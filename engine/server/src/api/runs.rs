@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actas_core::ids::RunId;
 use actas_core::run::{JournalBody, Viewer};
-use actas_store::{RunFilter, RunRow};
+use actas_store::{Commit, RunFilter, RunRow};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 use crate::access::Privilege;
 use crate::api::{flow_of, limit_of, may_see, ok, run_of};
 use crate::call::Call;
-use crate::context::Context;
+use crate::context::{Context, Via};
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
 use crate::start::{self, Once};
-use crate::view::view;
+use crate::view::{view, view_as};
 
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 255;
@@ -142,20 +142,57 @@ async fn lines(cx: &Context, rows: Vec<RunRow>) -> Result<Vec<Value>, Problem> {
     Ok(runs)
 }
 
-/// `GET /runs/{run}`
+/// `GET /runs/{run}`; with `?reveal=true` and the privilege also what is private to others.
 pub async fn show(cx: Context, call: Call) -> Answer {
     let row = run_of(&cx, &call).await?;
+    let viewer = viewer_of(&cx, &call, &row, "document").await?;
     let run = start::load(&cx, &row.id).await?;
-    Ok(ok(&view(&cx, &run).await?))
+    Ok(ok(&view_as(&cx, &run, &viewer).await?))
 }
 
-/// `GET /runs/{run}/journal`: events in order, with what is private to another person left out.
+/// Who looks at a run. What is private to others is shown to a person alone, never to a program, with the privilege, and only once the record
+/// of it is there.
+async fn viewer_of(cx: &Context, call: &Call, row: &RunRow, what: &str) -> Result<Viewer, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        #[serde(default)]
+        reveal: bool,
+    }
+    let viewer = Viewer::new(cx.user.id.clone());
+    if !call.query::<Query>()?.reveal {
+        return Ok(viewer);
+    }
+    if matches!(cx.via, Via::Token { .. }) {
+        return Err(Problem::forbidden(
+            "revealing needs a person in a browser: an API token is not enough",
+        ));
+    }
+    cx.needs(Privilege::RunsReveal)?;
+    let mut record = cx.audit("run.revealed", "run", row.id.as_str());
+    record.flow = cx
+        .reader
+        .flow(&row.flow)
+        .await?
+        .map(|flow| flow.name.to_string());
+    record.run = Some(row.id.clone());
+    record.reason = Some(what.to_owned());
+    let commit = Commit {
+        ops: Vec::new(),
+        audit: vec![record],
+    };
+    cx.app.store.commit(commit).await?;
+    Ok(Viewer {
+        reveals: true,
+        ..viewer
+    })
+}
+
+/// `GET /runs/{run}/journal`: events in order, with what is private to another person left out; `?reveal=true` as above.
 pub async fn journal(cx: Context, call: Call) -> Answer {
     let row = run_of(&cx, &call).await?;
+    let viewer = viewer_of(&cx, &call, &row, "journal").await?;
     let run = start::load(&cx, &row.id).await?;
-    let viewer = Viewer {
-        user: cx.user.id.clone(),
-    };
     let privacy = actas_core::run::Privacy::of(&run, &viewer);
     let mut rows = Vec::new();
     for entry in cx.reader.journal(&row.id).await? {

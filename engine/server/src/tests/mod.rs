@@ -6,6 +6,7 @@ mod hooks;
 mod logins;
 mod matrix;
 mod people;
+mod privacy;
 mod runs;
 mod sign_ins;
 mod site;

@@ -34,7 +34,7 @@ fn story(script: &[&str]) -> Story {
 }
 
 fn seen(story: &Story, by: u128) -> Value {
-    let viewer = Viewer { user: user(by) };
+    let viewer = Viewer::new(user(by));
     let connect = |id: &crate::ids::SignInId| format!("http://actas.example/connect/{id}");
     let links = Links {
         sign_in: &connect,
@@ -260,7 +260,7 @@ fn others_see_neither_what_came_through_a_personal_connection_nor_what_was_made_
               ]
             }"#]],
     );
-    let privacy = Privacy::of(&story.run, &Viewer { user: user(2) });
+    let privacy = Privacy::of(&story.run, &Viewer::new(user(2)));
     let events: Vec<Value> = story
         .journal
         .iter()
@@ -271,7 +271,7 @@ fn others_see_neither_what_came_through_a_personal_connection_nor_what_was_made_
         !text.contains("canary") && text.contains("public"),
         "{text}"
     );
-    let own = Privacy::of(&story.run, &Viewer { user: user(1) });
+    let own = Privacy::of(&story.run, &Viewer::new(user(1)));
     for event in &story.journal {
         if !matches!(
             event,
@@ -367,7 +367,7 @@ fn what_is_made_of_private_items_and_errors_is_private_inside_of_loops_and_handl
         story.settle();
     }
     let seen_by = |by: u128| {
-        let viewer = Viewer { user: user(by) };
+        let viewer = Viewer::new(user(by));
         let privacy = Privacy::of(&story.run, &viewer);
         let events: Vec<Value> = story.journal.iter().map(|e| privacy.event(e)).collect();
         format!("{} {}", seen(&story, by), Value::from(events))
@@ -447,7 +447,7 @@ fn called(flow: &str, inputs: Value, bound: Vec<Handed>) -> Story {
 }
 
 fn all_seen(story: &Story, by: u128) -> String {
-    let viewer = Viewer { user: user(by) };
+    let viewer = Viewer::new(user(by));
     let privacy = Privacy::of(&story.run, &viewer);
     let events: Vec<Value> = story.journal.iter().map(|e| privacy.event(e)).collect();
     format!("{} {}", seen(story, by), Value::from(events))
@@ -541,4 +541,39 @@ steps:
     let left_out = document["steps_left_out"].as_u64().unwrap();
     assert_eq!(steps.len() as u64 + left_out, 1 + 11 * (2 + 100));
     assert_eq!(document["state"], "succeeded");
+}
+
+#[test]
+fn of_two_cases_with_a_step_of_one_name_a_frame_that_is_gone_hides_what_either_hides() {
+    let text = r"
+flow: cases
+trigger: {on_demand: {}}
+inputs: {way: {type: string}}
+connections:
+  mine: {app: crm, dynamic: {ask: when_needed}}
+  team: {app: crm, connection: team}
+steps:
+  pick:
+    switch: '{{ inputs.way }}'
+    cases: {open: {steps: {get: {uses: crm.find, connection: team, with: {q: x}}}}}
+    default: {steps: {get: {uses: crm.find, connection: mine, with: {q: x}}}}
+";
+    let mut story = Story::new(plan(text), json!({"way": "closed"}));
+    story.settle();
+    for line in ["bind mine", r#"ok pick/get {"id": "canary"}"#] {
+        story.happen(line);
+        story.settle();
+    }
+    assert!(all_seen(&story, 1).contains("canary"), "{}", story.trace);
+    assert!(!all_seen(&story, 2).contains("canary"), "{}", story.trace);
+    // The journal is longer than what is kept in memory.
+    let fresh = Run::new(story.run.plan.clone());
+    let mut early = Story {
+        run: fresh,
+        ..story.clone()
+    };
+    early.take(story.journal[0].clone());
+    let seen = Privacy::of(&early.run, &Viewer::new(user(2)));
+    let told: Vec<Value> = story.journal.iter().map(|e| seen.event(e)).collect();
+    assert!(!Value::from(told).to_string().contains("canary"));
 }

@@ -16,6 +16,7 @@ mod hold_inputs;
 mod journal;
 mod legality;
 mod loops;
+mod private;
 mod properties;
 mod random;
 mod retries;

@@ -1,5 +1,6 @@
 //! A flow from text, and a run that is driven by a script of one line for each thing that happens.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -74,6 +75,8 @@ pub struct Story {
     pub trace: String,
     /// The batch that began last.
     pub batch: Option<StartBatch>,
+    /// What each step that began was given.
+    pub inputs: BTreeMap<String, Value>,
 }
 
 impl Story {
@@ -93,6 +96,7 @@ impl Story {
             now: START,
             trace: "> begin\n".to_owned(),
             batch: None,
+            inputs: BTreeMap::new(),
         };
         story.take(Event::RunCreated(Box::new(created)));
         story
@@ -149,6 +153,7 @@ impl Story {
                         ..
                     }) => {
                         writeln!(self.trace, "  start {path}#{attempt} {input}").unwrap();
+                        self.inputs.insert(path.to_string(), Value::clone(&input));
                         self.take(Event::StepStarted {
                             step: path,
                             attempt,
@@ -255,6 +260,15 @@ impl Story {
                     started_at,
                     at,
                 });
+            }
+            "refuse" => {
+                let (step, attempt, started_at) = self.attempt(subject);
+                let error = StepError::new(ErrorKind::Rejected, rest);
+                let acted_as = self.acted_as(subject);
+                let event = self
+                    .run
+                    .failed_attempt(&step, attempt, error, None, acted_as, started_at, at);
+                self.take(event);
             }
             "fail" => {
                 let (step, attempt, started_at) = self.attempt(subject);
