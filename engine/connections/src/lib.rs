@@ -9,6 +9,7 @@ mod account;
 mod ask;
 mod callback;
 mod callback_address;
+mod client_grant;
 mod config;
 mod connections;
 mod discovery;

@@ -21,7 +21,6 @@ use crate::connections::{Connections, now};
 use crate::dpop::ProofKey;
 use crate::errors::SignInError;
 use crate::page::must_be_same;
-use crate::token::TokenFault;
 use crate::vault::Place;
 use crate::who::Who;
 
@@ -40,6 +39,19 @@ pub struct ConnectTarget {
     /// The scopes to ask for; empty: all that the manifest names.
     #[serde(default)]
     pub scopes: Vec<String>,
+}
+
+impl ConnectTarget {
+    /// The scopes to ask for.
+    pub(crate) fn scopes_of(&self, manifest: &Manifest) -> BTreeSet<String> {
+        if !self.scopes.is_empty() {
+            return self.scopes.iter().cloned().collect();
+        }
+        let oauth2 = manifest.auth.oauth2.as_ref();
+        oauth2
+            .map(|o| o.scopes.keys().cloned().collect())
+            .unwrap_or_default()
+    }
 }
 
 /// What a new connection is to become.
@@ -198,14 +210,7 @@ impl Connections {
             ConnectKind::Personal { parent: None, .. } => {}
         }
         let manifest = self.app(&target.app)?;
-        let scopes: BTreeSet<String> = if target.scopes.is_empty() {
-            let oauth2 = manifest.auth.oauth2.as_ref();
-            oauth2
-                .map(|o| o.scopes.keys().cloned().collect())
-                .unwrap_or_default()
-        } else {
-            target.scopes.iter().cloned().collect()
-        };
+        let scopes = target.scopes_of(&manifest);
         let purpose = Purpose {
             sign_in: None,
             reconnect: None,
@@ -298,18 +303,7 @@ impl Connections {
             None
         };
         let url = provider.authorize_url(&state, &verifier, &purpose.scopes, key.as_ref());
-        let url = provider.pushed(url).await.map_err(|fault| match fault {
-            TokenFault::Away { .. } => SignInError::Unavailable,
-            TokenFault::Client => {
-                SignInError::Misconfigured("it refuses this workspace's app client".to_owned())
-            }
-            TokenFault::Dead => {
-                SignInError::Misconfigured("it refuses what it is asked for".to_owned())
-            }
-            TokenFault::Broken(what) => SignInError::Misconfigured(format!(
-                "it gave no usable answer when it was asked: {what}"
-            )),
-        })?;
+        let url = provider.pushed(url).await?;
         let sealed = Sealed {
             verifier: verifier.reveal().clone(),
             token: provider.endpoints.token.clone(),
@@ -355,14 +349,18 @@ impl Connections {
         Ok(url)
     }
 
-    async fn client(&self, reader: &Reader, id: &ClientId) -> Result<ClientRow, SignInError> {
+    pub(crate) async fn client(
+        &self,
+        reader: &Reader,
+        id: &ClientId,
+    ) -> Result<ClientRow, SignInError> {
         reader
             .client(id)
             .await?
             .ok_or_else(|| SignInError::Misconfigured("its app client is gone".to_owned()))
     }
 
-    fn app(&self, app: &AppName) -> Result<std::sync::Arc<Manifest>, SignInError> {
+    pub(crate) fn app(&self, app: &AppName) -> Result<std::sync::Arc<Manifest>, SignInError> {
         self.installed(app)
             .ok_or_else(|| SignInError::Misconfigured(format!("there is no app `{app}` here")))
     }

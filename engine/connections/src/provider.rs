@@ -142,6 +142,28 @@ impl Provider<'_> {
         self.read(answer.err(), key)
     }
 
+    /// Asks for a token of the client's own (RFC 6749, 4.4). A refresh token that comes along is not used: asking again is as good.
+    pub(crate) async fn client_credentials(
+        &self,
+        scopes: &[String],
+        key: Option<&Arc<ProofKey>>,
+    ) -> Result<Tokens, TokenFault> {
+        let client = self.oauth();
+        let mut request = client.exchange_client_credentials();
+        if !scopes.is_empty() {
+            let oauth2 = self.manifest.auth.oauth2.as_ref();
+            let separator = oauth2.map_or(" ", |o| o.scope_separator.as_str());
+            request = request.add_extra_param("scope", scopes.join(separator));
+        }
+        for (name, value) in self.token_parameters() {
+            request = request.add_extra_param(name.clone(), value.clone());
+        }
+        let answer = request.request_async(&self.past(key)).await;
+        let mut tokens = self.read(answer.err(), key)?;
+        tokens.refresh = None;
+        Ok(tokens)
+    }
+
     fn token_parameters(&self) -> impl Iterator<Item = (&String, &String)> {
         let oauth2 = self.manifest.auth.oauth2.as_ref();
         oauth2.into_iter().flat_map(|o| &o.token_parameters)

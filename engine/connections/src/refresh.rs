@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::ask::dead;
+use crate::client_grant::asks_again;
 use crate::connections::{Connections, SetupError, now};
 use crate::errors::UseError;
 use crate::secrets::{REFRESH, SecretError};
@@ -40,7 +41,8 @@ enum Turn {
     /// It is ours to do.
     Ours {
         row: ConnectionRow,
-        refresh: Secret<String>,
+        /// None where there is only to be asked again.
+        refresh: Option<Secret<String>>,
         /// An earlier holder of the lease died with it: perhaps with the only valid refresh token.
         abandoned: bool,
     },
@@ -84,14 +86,18 @@ impl Connections {
                 abandoned,
             } => (row, refresh, abandoned),
         };
-        let asked = self.ask_provider(&reader, u, &row, &refresh).await;
+        let asked = self.ask_provider(&reader, u, &row, refresh.as_ref()).await;
         if matches!(asked, Ok(_) | Err(Ask::Fault(TokenFault::Dead))) {
             self.inner.flights.answers(&row.client);
         }
         let outcome = match asked {
-            Ok(tokens) => self.keep(&reader, u, &row, &tokens, &refresh, forced).await,
+            Ok(tokens) => {
+                self.keep(&reader, u, &row, &tokens, refresh.as_ref(), forced)
+                    .await
+            }
             Err(Ask::Fault(TokenFault::Dead)) => {
-                let lost = abandoned || self.inner.flights.was_down(&row.id);
+                let uncertain = abandoned || self.inner.flights.was_down(&row.id);
+                let lost = uncertain && refresh.is_some();
                 let reason = if lost {
                     "refresh_lost"
                 } else {
@@ -146,12 +152,12 @@ impl Connections {
             if row.token_version != seen {
                 return Ok(Turn::Done(row));
             }
-            let Some(refresh) = refresh else {
+            if refresh.is_none() && !asks_again(&row) {
                 return self
                     .give_up(reader, u, &row, forced, "no_refresh_token")
                     .await
                     .map(Turn::Done);
-            };
+            }
             let at = self.inner.store.now().await?;
             let leased = self
                 .commit(
@@ -194,7 +200,7 @@ impl Connections {
         reader: &Reader,
         u: &Use,
         row: &ConnectionRow,
-        refresh: &Secret<String>,
+        refresh: Option<&Secret<String>>,
     ) -> Result<Tokens, Ask> {
         let client = reader
             .client(&row.client)
@@ -218,10 +224,11 @@ impl Connections {
         } else {
             None
         };
-        provider
-            .refresh(refresh, key.as_ref())
-            .await
-            .map_err(Ask::Fault)
+        let asked = match refresh {
+            Some(refresh) => provider.refresh(refresh, key.as_ref()).await,
+            None => provider.client_credentials(&row.scopes, key.as_ref()).await,
+        };
+        asked.map_err(Ask::Fault)
     }
 
     /// Stores what was given, before anybody uses it. The old refresh token goes on counting if there came none.
@@ -231,7 +238,7 @@ impl Connections {
         u: &Use,
         row: &ConnectionRow,
         tokens: &Tokens,
-        old: &Secret<String>,
+        old: Option<&Secret<String>>,
         forced: bool,
     ) -> Result<ConnectionRow, UseError> {
         let at = now();
@@ -254,7 +261,9 @@ impl Connections {
             expect: row.token_version,
         }];
         let mut secrets = tokens.secrets();
-        if tokens.refresh.is_none() {
+        if tokens.refresh.is_none()
+            && let Some(old) = old
+        {
             secrets.push((REFRESH.to_owned(), old.clone()));
         }
         ops.extend(self.put_secrets(&u.workspace, &newer, &secrets));

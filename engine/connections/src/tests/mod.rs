@@ -5,6 +5,7 @@
 mod callback;
 mod callback_address;
 mod canaries;
+mod client_grant;
 mod deaths;
 mod foreign;
 mod keys;

@@ -360,7 +360,10 @@ fn granted(provider: &Provider, headers: &HeaderMap, form: &HashMap<String, Stri
         let thumbprint = book.bound.get(given);
         thumbprint.is_none_or(|t| key.as_ref() == Some(t))
     };
-    let account = if let Some(code) = form.get("code") {
+    let own = form.get("grant_type").map(String::as_str) == Some("client_credentials");
+    let account = if own {
+        Some("the client itself".to_owned())
+    } else if let Some(code) = form.get("code") {
         if form.get("code_verifier").is_none_or(|v| v.len() < 43) || !bound(&book, code) {
             return refused();
         }
@@ -402,7 +405,7 @@ fn granted(provider: &Provider, headers: &HeaderMap, form: &HashMap<String, Stri
     }
     let mut body =
         json!({"access_token": access, "token_type": kind, "expires_in": book.expires_in});
-    if book.rotates || !refreshing {
+    if !own && (book.rotates || !refreshing) {
         book.refresh.insert(refresh.clone(), account);
         body["refresh_token"] = refresh.into();
     }
