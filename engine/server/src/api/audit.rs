@@ -56,6 +56,7 @@ pub async fn list(cx: Context, call: Call) -> Answer {
         outcome: query.outcome,
         since: query.since,
         until: query.until,
+        ..AuditFilter::default()
     };
     let page = cx
         .reader
