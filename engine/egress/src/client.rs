@@ -98,7 +98,21 @@ impl Egress {
                 .await
                 .map_err(|e| hop.seen(e))?;
             if let Some(location) = redirect(&response) {
+                let from = HostPort::of(&hop.url);
                 hop = hop.follow(response.status(), location)?;
+                // An app that repeats the address it was asked with must not carry the credential in it to somebody else.
+                if HostPort::of(&hop.url) != from
+                    && let Some(credential) = credential
+                {
+                    let (before, mut shown) = (hop.url.to_string(), hop.url.to_string());
+                    Redactor::new(&credential.secrets()).text(&mut shown);
+                    if shown != before {
+                        return Err(Hop::mark_seen(refused(
+                            &hop.url,
+                            "the app redirected to another host with the credential in the address",
+                        )));
+                    }
+                }
                 continue;
             }
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -177,16 +191,19 @@ impl Egress {
         loop {
             let mut headers = hop.headers.clone();
             if let Some(credential) = credential {
-                let (name, value) = credential.header()?;
-                headers.insert(name, value);
+                for (name, value) in credential.headers()? {
+                    headers.insert(name, value);
+                }
             }
             if let Some(prover) = prover {
                 let proof = prover::header_for(prover, hop.method.as_str(), &hop.url)?;
                 headers.insert(prover::PROOF, proof);
             }
-            let mut request = client
-                .request(hop.method.clone(), hop.url.clone())
-                .headers(headers);
+            let address = match credential {
+                Some(credential) => credential.address(&hop.url)?,
+                None => hop.url.clone(),
+            };
+            let mut request = client.request(hop.method.clone(), address).headers(headers);
             if let Some(body) = &hop.body {
                 request = request.body(body.clone());
             }

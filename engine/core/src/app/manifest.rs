@@ -12,6 +12,7 @@ use crate::app::request::{Request, Site};
 use crate::app::settings::Settings;
 use crate::app::shape::Shape;
 use crate::app::signin::{AccountLookup, Endpoints};
+use crate::app::typed::Typed;
 use crate::error::StepError;
 use crate::expr::Template;
 use crate::ids::{AppName, ModuleRef};
@@ -117,12 +118,16 @@ pub struct Limits {
 }
 
 /// The kinds of sign-in an app offers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Auth {
     /// OAuth 2; its addresses are asked for with [`Manifest::oauth_endpoints`].
     pub oauth2: Option<OAuth2>,
-    /// The other kinds as the manifest has them (`password`, `api_key`, `custom`): known, but there is no sign-in with them yet.
-    pub others: IndexMap<String, Value>,
+    /// A user name and a password.
+    pub password: Option<Typed>,
+    /// A key.
+    pub api_key: Option<Typed>,
+    /// Fields of the app's own.
+    pub custom: Option<Typed>,
     /// True if the app needs no account at all (`core`, `http` without a connection).
     pub none: bool,
 }
@@ -148,6 +153,8 @@ pub struct OAuth2 {
     pub par: bool,
     /// Whether tokens are bound to a key (RFC 9449) where the provider's metadata offers it.
     pub dpop: bool,
+    /// Whether the app client may act as itself (RFC 6749, 4.4): for shared connections only.
+    pub client_credentials: bool,
 }
 
 /// How a client authenticates at the token endpoint.

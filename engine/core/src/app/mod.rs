@@ -22,6 +22,7 @@ mod shape;
 mod signin;
 #[cfg(test)]
 mod tests;
+pub mod typed;
 
 pub use discovery::{Metadata, MetadataFault};
 pub use interpret::{
@@ -31,3 +32,4 @@ pub use manifest::{Apps, Auth, ClientAuth, Effect, HoldKind, Limits, Manifest, M
 pub use native::{Native, NativeStep, Natives};
 pub use parse::{ParsedManifest, parse};
 pub use schema::manifest_schema;
+pub use typed::{Sent, Typed, TypedField};

@@ -62,7 +62,7 @@ impl Performance {
         let input = module.shape.accept(&module.name, input)?;
         let connection = match &module.operation {
             Operation::Native(_) | Operation::Hold(_) if !module.needs_connection => Value::Null,
-            _ => manifest.settings_check.facts(&facts)?,
+            _ => manifest.facts(&facts)?,
         };
         let connection = Arc::new(connection);
         let hosts = if module.needs_connection {

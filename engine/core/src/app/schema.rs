@@ -81,17 +81,9 @@ const AUTH: &[Key] = &[
         "OAuth 2 with the authorization code grant.",
         || object(OAUTH2),
     ),
-    (
-        "password",
-        "User and password.",
-        || json!({"type": "object"}),
-    ),
-    ("api_key", "A key.", || json!({"type": "object"})),
-    (
-        "custom",
-        "Fields of the app's own.",
-        || json!({"type": "object"}),
-    ),
+    ("password", "User and password.", || object(PASSWORD)),
+    ("api_key", "A key.", || object(API_KEY)),
+    ("custom", "Fields of the app's own.", || object(CUSTOM)),
     (
         "account",
         "Whose account it is: shown, stored, audited.",
@@ -166,6 +158,81 @@ const OAUTH2: &[Key] = &[
         "Tokens bound to a key (RFC 9449): auto, used where the metadata offers them, unless switched off.",
         || json!({"enum": ["auto", "off"]}),
     ),
+    (
+        "client_credentials",
+        "The app client may act as itself (RFC 6749, 4.4), for shared connections only; false unless said.",
+        boolean,
+    ),
+];
+
+const PASSWORD: &[Key] = &[
+    ("username", "The user's name, which is no secret.", || {
+        object(TYPED)
+    }),
+    ("password", "The password.", || object(TYPED)),
+    (
+        "send",
+        "How it is sent; basic unless said.",
+        || json!({"enum": ["basic"]}),
+    ),
+];
+
+const API_KEY: &[Key] = &[
+    ("key", "The key.", || object(TYPED)),
+    (
+        "send",
+        "Where it goes; `Authorization: Bearer …` unless said.",
+        || object(&SEND[..3]),
+    ),
+];
+
+const CUSTOM: &[Key] = &[
+    ("fields*", "What is asked for.", || map(|| object(FIELD))),
+    (
+        "send*",
+        "Where the values go in each request. No expression ever sees a secret.",
+        || json!({"type": "array", "items": object(SEND)}),
+    ),
+];
+
+const TYPED: &[Key] = &FIELD_KEYS;
+
+const FIELD_KEYS: [Key; 4] = [
+    ("title", "What people call it.", text),
+    ("description", "What it is, in a sentence.", text),
+    ("pattern", "A regular expression for the whole value.", text),
+    ("example", "An example.", text),
+];
+
+const FIELD: &[Key] = &[
+    FIELD_KEYS[0],
+    FIELD_KEYS[1],
+    FIELD_KEYS[2],
+    FIELD_KEYS[3],
+    (
+        "secret",
+        "Goes to the vault and is never shown; what is none is a fact, as `{{ connection.NAME }}`.",
+        boolean,
+    ),
+];
+
+const SEND: &[Key] = &[
+    ("header", "A header.", text),
+    (
+        "prefix",
+        "What stands before the value in the header.",
+        text,
+    ),
+    ("query", "A parameter of the address.", text),
+    ("field", "The field whose value it is.", text),
+    ("basic", "`Authorization: Basic …` of two fields.", || {
+        object(BASIC)
+    }),
+];
+
+const BASIC: &[Key] = &[
+    ("username*", "The field with the user's name.", text),
+    ("password*", "The field with the password.", text),
 ];
 
 const ACCOUNT: &[Key] = &[

@@ -243,10 +243,7 @@ impl Manifest {
     }
 
     fn scope(&self, facts: &Value) -> Result<Scope, StepError> {
-        Ok(scope(
-            &Arc::default(),
-            &Arc::new(self.settings_check.facts(facts)?),
-        ))
+        Ok(scope(&Arc::default(), &Arc::new(self.facts(facts)?)))
     }
 
     fn answer_scope(&self, facts: &Value, response: &Response) -> Result<Scope, StepError> {

@@ -4,7 +4,7 @@
 use actas_connections::{AccountView, Resolution};
 use actas_core::app::Manifest;
 use actas_core::ids::{ConnectionId, FlowId, RunId, SlotName};
-use actas_core::run::AskReason;
+use actas_core::run::{AskReason, Scheme};
 use actas_store::{FlowRow, RunRow, SignInRow, SignInState};
 use askama::Template;
 use axum::http::StatusCode;
@@ -216,8 +216,7 @@ pub fn words(reason: AskReason, wider: bool, app: &str) -> String {
 
 /// Whether signing in begins with a button alone: the app takes nothing that is typed here.
 fn by_button(manifest: &Manifest) -> bool {
-    let auth = &manifest.auth;
-    auth.oauth2.is_some() && auth.others.is_empty()
+    manifest.auth.schemes() == [Scheme::Oauth2]
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::app::manifest::{Auth, ClientAuth, OAuth2};
 use crate::app::parse::reader::{ADDRESS, OWN_ANSWER, Reader};
-use crate::app::parse::request;
+use crate::app::parse::{request, typed};
 use crate::app::request::Request;
 use crate::app::signin::{AccountLookup, Endpoints};
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -61,11 +61,9 @@ pub fn read(node: Option<&Node>, app: &Node, r: &mut Reader) -> Read {
         auth.oauth2 = Some(oauth2);
         endpoints = addresses;
     }
-    for kind in ["password", "api_key", "custom"] {
-        if let Some(entry) = fields.entry(kind) {
-            auth.others.insert(kind.to_owned(), entry.value.to_json());
-        }
-    }
+    auth.password = fields.take("password").and_then(|n| typed::password(n, r));
+    auth.api_key = fields.take("api_key").and_then(|n| typed::api_key(n, r));
+    auth.custom = fields.take("custom").and_then(|n| typed::custom(n, r));
     let account = fields.take("account");
     let lookup = account.and_then(|n| lookup(n, r));
     let verify = fields.take("verify").and_then(|n| {
@@ -77,7 +75,8 @@ pub fn read(node: Option<&Node>, app: &Node, r: &mut Reader) -> Read {
         request
     });
     fields.close(&mut r.faults);
-    if node.get("oauth2").is_none() && auth.others.is_empty() {
+    let kinds = ["oauth2", "password", "api_key", "custom"];
+    if !kinds.iter().any(|kind| node.get(kind).is_some()) {
         r.faults.push(
             Diagnostic::error("missing_key", node.span, "`auth` names no kind of sign-in")
                 .with_help("there are `oauth2`, `password`, `api_key` and `custom`; an app that needs no account has no `auth`"),
@@ -88,6 +87,24 @@ pub fn read(node: Option<&Node>, app: &Node, r: &mut Reader) -> Read {
         r.faults.push(
             Diagnostic::error("missing_key", span, "`account` is missing in `auth`")
                 .with_help("say whose account it is: account: {request: {get: /me}, subject: \"{{ response.body.id }}\"}"),
+        );
+    }
+    let types = ["password", "api_key", "custom"]
+        .iter()
+        .find_map(|kind| node.entry(kind));
+    if let Some(entry) = types
+        && account.is_none()
+        && verify.is_none()
+    {
+        r.faults.push(
+            Diagnostic::warning(
+                "no_verify",
+                entry.key_span,
+                "what is typed cannot be tried when it is saved",
+            )
+            .with_help(
+                "name a request that only a good credential passes: verify: {request: {get: /me}}",
+            ),
         );
     }
     (auth, endpoints, lookup, verify)
@@ -159,6 +176,10 @@ fn oauth2(node: &Node, r: &mut Reader) -> Option<(OAuth2, Option<Endpoints>)> {
             .unwrap_or(true)
     };
     let (par, dpop) = (offered("par", r), offered("dpop", r));
+    let client_credentials = fields
+        .take("client_credentials")
+        .and_then(|n| n.boolean(&mut r.faults))
+        .unwrap_or(false);
     fields.close(&mut r.faults);
     let complete = discovery.is_some() || (authorize.is_some() && token.is_some());
     let endpoints = complete.then_some(Endpoints {
@@ -179,6 +200,7 @@ fn oauth2(node: &Node, r: &mut Reader) -> Option<(OAuth2, Option<Endpoints>)> {
         token_parameters,
         par,
         dpop,
+        client_credentials,
     };
     Some((oauth2, endpoints))
 }

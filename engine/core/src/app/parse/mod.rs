@@ -6,6 +6,7 @@ mod errors;
 mod module;
 mod reader;
 mod request;
+mod typed;
 
 use indexmap::IndexMap;
 use serde_json::Value;

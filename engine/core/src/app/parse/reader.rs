@@ -28,6 +28,8 @@ pub struct Reader {
     pub faults: Faults,
     /// The settings: where they stand, and whether a pattern or a list of values bounds them.
     pub settings: BTreeMap<String, (Span, bool)>,
+    /// Those of them that somebody types when they sign in.
+    pub facts: BTreeSet<String>,
     /// The inputs of the module being read; none where any may be given.
     pub inputs: Option<BTreeSet<String>>,
     /// Whether a path alone is an address.

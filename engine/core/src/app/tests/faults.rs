@@ -343,3 +343,112 @@ modules: {}
         "#]],
     );
 }
+
+#[test]
+fn kinds_of_sign_in_that_are_typed_say_where_each_secret_goes() {
+    check(
+        r#"
+app: demo
+version: 1
+base_url: https://demo.example
+settings: {tenant: {type: string}}
+auth:
+  password: {username: {titel: User}, passwort: {}, send: digest}
+  api_key: {send: {header: Cookie, query: key}}
+  custom:
+    fields: {tenant: {pattern: "[a-z"}, pin: {secret: true}, Word: {secret: true}}
+    send: [{header: X-Tenant, field: tenannt}, {query: t, field: tenant}, {basic: {username: tenant, password: Word}}]
+modules: {a: {effect: read, request: {get: "/{{ connection.tenant }}/{{ connection.pin }}"}}}
+"#,
+        expect![[r#"
+            app.yaml:7:3: warning[no_verify]: what is typed cannot be tried when it is saved
+              7 |   password: {username: {titel: User}, passwort: {}, send: digest}
+                |   ^^^^^^^^
+                = help: name a request that only a good credential passes: verify: {request: {get: /me}}
+
+            app.yaml:7:25: error[unknown_key]: `titel` is not a key of a field
+              7 |   password: {username: {titel: User}, passwort: {}, send: digest}
+                |                         ^^^^^
+                = help: did you mean `title`?
+
+            app.yaml:7:39: error[unknown_key]: `passwort` is not a key of `password`
+              7 |   password: {username: {titel: User}, passwort: {}, send: digest}
+                |                                       ^^^^^^^^
+                = help: did you mean `password`?
+
+            app.yaml:7:59: error[unknown_word]: `digest` is not one of the words that may stand here
+              7 |   password: {username: {titel: User}, passwort: {}, send: digest}
+                |                                                           ^^^^^^
+                = help: there is only `basic`
+
+            app.yaml:8:19: error[bad_send]: `send` says not in one way where the value goes
+              8 |   api_key: {send: {header: Cookie, query: key}}
+                |                   ^
+                = help: write `header: NAME`, `query: NAME`, or in `custom` also `basic: {username: FIELD, password: FIELD}`
+
+            app.yaml:10:14: error[double_name]: `tenant` is a setting too
+              10 |     fields: {tenant: {pattern: "[a-z"}, pin: {secret: true}, Word: {secret: true}}
+                 |              ^^^^^^
+                 = help: give the field another name: both are `connection.NAME`
+
+            app.yaml:10:14: error[bad_setting]: the field `tenant` cannot be checked: "[a-z" is not a "regex"
+              10 |     fields: {tenant: {pattern: "[a-z"}, pin: {secret: true}, Word: {secret: true}}
+                 |              ^^^^^^
+
+            app.yaml:10:41: error[useless_key]: `pin` is never sent
+              10 |     fields: {tenant: {pattern: "[a-z"}, pin: {secret: true}, Word: {secret: true}}
+                 |                                         ^^^
+                 = help: name it under `send`: a secret can be seen nowhere else
+
+            app.yaml:10:62: error[bad_name]: `Word` is not a name
+              10 |     fields: {tenant: {pattern: "[a-z"}, pin: {secret: true}, Word: {secret: true}}
+                 |                                                              ^^^^
+                 = help: use 1 to 63 of a-z, 0-9 and _, not beginning with a digit
+
+            app.yaml:11:38: error[unknown_name]: there is no field `tenannt`
+              11 |     send: [{header: X-Tenant, field: tenannt}, {query: t, field: tenant}, {basic: {username: tenant, password: Word}}]
+                 |                                      ^^^^^^^
+                 = help: did you mean `tenant`?
+
+            app.yaml:11:56: error[bad_send]: `tenant` is no secret
+              11 |     send: [{header: X-Tenant, field: tenannt}, {query: t, field: tenant}, {basic: {username: tenant, password: Word}}]
+                 |                                                        ^
+                 = help: write it in the requests: query: {name: "{{ connection.tenant }}"}
+
+            app.yaml:12:73: error[unknown_name]: `pin` is not a setting of this app
+              12 | modules: {a: {effect: read, request: {get: "/{{ connection.tenant }}/{{ connection.pin }}"}}}
+                 |                                                                         ^^^^^^^^^^^^^^
+                 = help: there are `tenant`, `username`
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_typed_and_no_secret_can_be_looked_at_and_decides_no_address() {
+    check(
+        r#"
+app: demo
+version: 1
+auth:
+  custom:
+    fields: {tenant: {pattern: "[a-z]+"}, pin: {secret: true}}
+    send: [{header: authorization, prefix: "Pin ", field: pin}]
+modules:
+  a: {effect: read, request: {get: "https://{{ connection.tenant }}.example/x"}}
+  b: {effect: read, request: {get: "https://demo.example/{{ connection.tenant }}"}}
+"#,
+        expect![[r#"
+            app.yaml:5:3: warning[no_verify]: what is typed cannot be tried when it is saved
+              5 |   custom:
+                |   ^^^^^^
+                = help: name a request that only a good credential passes: verify: {request: {get: /me}}
+
+            app.yaml:6:14: error[setting_without_pattern]: `tenant` is part of an address and has no `pattern`
+              6 |     fields: {tenant: {pattern: "[a-z]+"}, pin: {secret: true}}
+                |              ^^^^^^
+              9 |   a: {effect: read, request: {get: "https://{{ connection.tenant }}.example/x"}}
+                |                                                ----------------- it is used here
+                = help: say what it may look like, such as pattern: "https://[a-z0-9.-]+"
+        "#]],
+    );
+}

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::manifest;
 use crate::app::{Apps, Effect, Manifest, cases, manifest_schema, parse};
 use crate::diagnostic::render;
+use crate::run::Scheme;
 
 /// Uses every key there is.
 const EVERYTHING: &str = r#"
@@ -39,10 +40,13 @@ auth:
     authorize_parameters: {prompt: consent}
     par: auto
     dpop: off
+    client_credentials: true
     token_parameters: {resource: api}
-  password: {username: {title: User}}
-  api_key: {}
-  custom: {}
+  password: {username: {title: User, description: As in the app, pattern: "[a-z]+", example: ada}, password: {title: Password, description: Not yours, pattern: ".+", example: word}, send: basic}
+  api_key: {key: {title: Key, description: The key, pattern: "[a-z]+", example: k}, send: {header: X-Key, prefix: "Key "}}
+  custom:
+    fields: {tenant: {title: Tenant, description: Which, pattern: "[a-z]+", example: t}, user: {}, word: {secret: true}, pin: {title: PIN, secret: true}}
+    send: [{header: X-Tenant, field: tenant}, {query: pin, field: pin}, {basic: {username: user, password: word}}]
   account: {request: {get: /me}, subject: "{{ response.body.id }}", name: "{{ response.body.name }}"}
   verify: {request: {head: /me}}
 errors:
@@ -142,7 +146,16 @@ fn what_a_module_takes_and_gives_is_known_to_flows() {
         (manifest.limits.concurrency, manifest.limits.rate),
         (Some(5), Some((100, 60_000)))
     );
-    assert_eq!(manifest.auth.others.len(), 3);
+    assert_eq!(
+        manifest.auth.schemes(),
+        [
+            Scheme::Oauth2,
+            Scheme::Password,
+            Scheme::ApiKey,
+            Scheme::Custom
+        ]
+    );
+    assert!(oauth2.client_credentials);
 }
 
 #[test]
