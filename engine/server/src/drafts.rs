@@ -10,6 +10,7 @@ use actas_store::{
 };
 
 use crate::access::default_runners;
+use crate::attach::{self, AttachError};
 use crate::context::{Context, Fill};
 use crate::dynamic::{self, MayNotTurn};
 
@@ -36,6 +37,9 @@ pub enum DraftError {
     /// Dynamic slots may be turned on and off by those alone who have the privileges.
     #[error(transparent)]
     Dynamic(#[from] MayNotTurn),
+    /// Attaching a shared connection needs the privilege.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// The store.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -116,6 +120,8 @@ pub async fn save(
     let stood = before
         .as_ref()
         .and_then(|row| parse(&row.text, &cx.app.apps).draft);
+    let published = (!created).then_some(&flow);
+    attach::check(cx, published, &draft.flow).await?;
     dynamic::check(cx, stood.as_ref().map(|draft| &draft.flow), &draft.flow)?;
 
     let saved = DraftRow {

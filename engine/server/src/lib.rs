@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod approver;
+pub mod attach;
 pub mod call;
 pub mod callbacks;
 pub mod calls;

@@ -18,7 +18,7 @@ use actas_store::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access::Privilege;
+use crate::attach::{self, AttachError};
 use crate::calls;
 use crate::context::{Context, Fill};
 use crate::difference::{Difference, difference};
@@ -45,8 +45,11 @@ pub enum PublishError {
     )]
     NoSecret(Vec<Name>),
     /// Attaching a shared connection needs the privilege.
-    #[error("attaching the shared connection `{0}` needs the privilege `connections.use`")]
-    MayNotUse(String),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The workspace wants four eyes.
+    #[error("you saved this draft last: in this workspace somebody else publishes it")]
+    ByTheSame,
     /// Dynamic slots may be turned on and off by those alone who have the privileges, whoever wrote the draft.
     #[error(transparent)]
     Dynamic(#[from] MayNotTurn),
@@ -176,6 +179,7 @@ pub async fn freeze(
     let document = parsed.flow;
     let plan = Plan::compile(&document, &cx.app.apps)
         .map_err(|faults| PublishError::Draft(DraftError::Faults(faults)))?;
+    attach::check(cx, Some(flow), &document).await?;
     let bindings = resolve(cx, &document).await?;
     let (apps, manifests) = manifests(&plan, &cx.app.apps);
     let bindings_text = sorted(&bindings);
@@ -236,12 +240,7 @@ async fn resolve(cx: &Context, flow: &Flow) -> Result<Bindings, PublishError> {
     for (slot, written) in &flow.connections {
         let written = written.acting();
         let parent = match &written.kind {
-            SlotKind::Connection(name) => {
-                if !cx.may(Privilege::ConnectionsUse) {
-                    return Err(PublishError::MayNotUse(name.to_string()));
-                }
-                Some(name)
-            }
+            SlotKind::Connection(name) => Some(name),
             SlotKind::Dynamic(dynamic) => dynamic.parent.as_ref(),
         };
         let shared = match parent {
@@ -327,6 +326,13 @@ pub async fn publish(
     draft: &DraftRow,
     dry_run: bool,
 ) -> Result<Published, PublishError> {
+    // What publishing would do, its author may see.
+    if !dry_run
+        && draft.updated_by == cx.user.id
+        && cx.reader.policies().await?.policies.publish_by_another
+    {
+        return Err(PublishError::ByTheSame);
+    }
     let frozen = freeze(cx, flow, draft, flow.last_version + 1).await?;
     release(cx, flow, &frozen, dry_run, None).await
 }
@@ -346,6 +352,7 @@ pub async fn roll_back(
         LoadError::Read(error) => PublishError::Read(error),
         other => PublishError::NotProved(other.to_string()),
     })?;
+    attach::check_again(cx, flow, &version.bindings).await?;
     still_there(cx, &version.bindings).await?;
     let frozen = Frozen {
         row: VersionRow {
@@ -363,17 +370,14 @@ pub async fn roll_back(
     release(cx, flow, &frozen, dry_run, Some(old.number)).await
 }
 
-/// That what an older version's names meant has not been deleted, and that the caller may attach it.
+/// That what an older version's names meant has not been deleted.
 async fn still_there(cx: &Context, bindings: &Bindings) -> Result<(), PublishError> {
     let mut missing = Vec::new();
     for (slot, binding) in &bindings.slots {
-        let (connection, client, shared) = match binding {
-            Binding::Shared { connection, client } => (Some(connection), client, true),
-            Binding::Dynamic { client, parent } => (parent.as_ref(), client, false),
+        let (connection, client) = match binding {
+            Binding::Shared { connection, client } => (Some(connection), client),
+            Binding::Dynamic { client, parent } => (parent.as_ref(), client),
         };
-        if shared && !cx.may(Privilege::ConnectionsUse) {
-            return Err(PublishError::MayNotUse(slot.to_string()));
-        }
         let gone = match connection {
             Some(id) => cx.reader.connection(id).await?.is_none(),
             None => false,

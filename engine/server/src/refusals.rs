@@ -6,6 +6,8 @@ use actas_runner::{AgainError, CancelError, CreateError, LoadError};
 use axum::http::StatusCode;
 use serde_json::json;
 
+use crate::access::Privilege;
+use crate::attach::AttachError;
 use crate::drafts::DraftError;
 use crate::dynamic::MayNotTurn;
 use crate::problem::Problem;
@@ -121,6 +123,17 @@ pub fn answer(error: AnswerError) -> Problem {
     Problem::new(status, why.code(), why.to_string())
 }
 
+/// Of attaching shared connections.
+fn attach(error: AttachError) -> Problem {
+    let text = error.to_string();
+    match error {
+        AttachError::MayNot(_) => {
+            Problem::forbidden(text).with("privilege", Privilege::ConnectionsUse.as_str())
+        }
+        AttachError::Read(error) => error.into(),
+    }
+}
+
 /// Of drafts.
 pub fn draft(error: DraftError) -> Problem {
     let text = error.to_string();
@@ -134,6 +147,7 @@ pub fn draft(error: DraftError) -> Problem {
                 .with("revision", revision)
         }
         DraftError::Exists => Problem::new(StatusCode::PRECONDITION_FAILED, "draft_exists", text),
+        DraftError::Attach(error) => attach(error),
         DraftError::Dynamic(lacks) => dynamic(&lacks),
         DraftError::Read(error) => error.into(),
         DraftError::Commit(error) => error.into(),
@@ -157,7 +171,8 @@ pub fn publish(error: PublishError) -> Problem {
         PublishError::NoSecret(missing) => {
             Problem::invalid("no_such_secret", text).with("missing", json!(missing))
         }
-        PublishError::MayNotUse(_) => Problem::forbidden(text),
+        PublishError::Attach(error) => attach(error),
+        PublishError::ByTheSame => Problem::new(StatusCode::FORBIDDEN, "publish_by_another", text),
         PublishError::Dynamic(lacks) => dynamic(&lacks),
         PublishError::Unmanned(slots) => {
             Problem::invalid("dynamic_without_person", text).with("slots", json!(slots))
