@@ -1,6 +1,7 @@
 //! Tests of the whole server over real sockets: a store in a temporary directory, the sandbox CRM as the app, browsers that hold to the rules.
 #![expect(clippy::unwrap_used, reason = "a test that meets nothing fails there")]
 
+mod attaching;
 mod drafts;
 mod hooks;
 mod logins;
