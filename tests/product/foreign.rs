@@ -32,6 +32,11 @@ const CLIENT: (&str, &str) = ("actas-abroad", "the-secret-of-actas-abroad");
 
 /// A world with the foreign app; none where Node.js is missing.
 async fn abroad() -> Option<(World, Oidc)> {
+    abroad_for(5).await
+}
+
+/// The same with access tokens that live so many seconds.
+async fn abroad_for(seconds: u32) -> Option<(World, Oidc)> {
     let mut world = World::prepare(Kind::Sqlite);
     world.add_apps(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/product/apps"));
     // The client's own id stands in its redirect URI, and the provider wants to know that before it starts: the address comes second.
@@ -41,7 +46,8 @@ async fn abroad() -> Option<(World, Oidc)> {
     let redirect = world
         .configure("foreign", &json!({"issuer": "http://127.0.0.1:1"}), CLIENT)
         .await;
-    let oidc = Oidc::start(&[confidential(CLIENT.0, CLIENT.1, &[&redirect])])?;
+    let client = confidential(CLIENT.0, CLIENT.1, &[&redirect]);
+    let oidc = Oidc::start_with(&json!({"clients": [client], "access_token_seconds": seconds}))?;
     world.allow(&oidc.issuer);
     world.kill();
     world.serve();
@@ -128,6 +134,30 @@ async fn connect_refresh_revoke_and_reconnect_as_the_wrong_person() {
     let done = world.end("ana", revoked["run"].as_str().unwrap()).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     assert_eq!(oidc.records().await.len(), 3, "each record once");
+}
+
+#[tokio::test]
+async fn a_step_waits_for_a_provider_that_does_not_renew_its_token_whatever_its_retries() {
+    let Some((world, oidc)) = abroad_for(2).await else {
+        return;
+    };
+    let once = "    retry: {attempts: 4, first_delay: 200ms, max_delay: 1s}\n";
+    assert!(FLOW.contains(once));
+    world.publish(&FLOW.replace(once, "")).await;
+    let paused = start(&world, "ana", "one").await;
+    connect(&oidc, &link(&paused), "ana", "ana").await;
+    world.end("ana", paused["run"].as_str().unwrap()).await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    oidc.forget_requests().await;
+    oidc.refuse_tokens(2, 503, "").await;
+    let run = start(&world, "ana", "two").await;
+    let done = world.end("ana", run["run"].as_str().unwrap()).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    assert_eq!(done["steps"]["add"]["attempts"], 3, "{done:#}");
+    let asked = oidc.requests().await;
+    let asked = asked.iter().filter(|request| request.route == "token");
+    assert_eq!(asked.count(), 3, "two in vain, and one");
+    assert_eq!(oidc.records().await.len(), 2, "each record once");
 }
 
 #[tokio::test]

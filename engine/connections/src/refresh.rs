@@ -187,7 +187,9 @@ impl Connections {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(CommitError::Conflict { .. }) => {
-                    let fault = TokenFault::Away { after: None };
+                    // Somebody else is at it, and slow.
+                    let after = Some(Duration::from_secs(5));
+                    let fault = TokenFault::Away { after };
                     return Err(UseError::Unavailable(fault.step_error(&u.manifest.title)));
                 }
                 Err(error) => return Err(error.into()),

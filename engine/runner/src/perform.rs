@@ -67,6 +67,8 @@ pub struct Failure {
     pub error: StepError,
     /// What became of the account, if it has to sign in again.
     pub sign_in: Option<AskReason>,
+    /// The app has done nothing yet: only the account's credential was not to be had, and may be later.
+    pub not_begun: bool,
 }
 
 impl From<StepError> for Failure {
@@ -74,6 +76,7 @@ impl From<StepError> for Failure {
         Self {
             error,
             sign_in: None,
+            not_begun: false,
         }
     }
 }
@@ -87,6 +90,7 @@ impl From<UseError> for Failure {
                     format!("the account has to sign in again ({})", reason.as_str()),
                 ),
                 sign_in: Some(reason),
+                not_begun: false,
             },
             UseError::NotTheirs => StepError::new(
                 ErrorKind::PermissionDenied,
@@ -94,7 +98,10 @@ impl From<UseError> for Failure {
             )
             .with_code("not_theirs")
             .into(),
-            UseError::Unavailable(error) => error.into(),
+            UseError::Unavailable(error) => Self {
+                not_begun: error.kind.is_transient() && error.after_ms.is_some(),
+                ..error.into()
+            },
             other => StepError::new(
                 ErrorKind::Unavailable,
                 format!("the connection cannot be read: {other}"),
@@ -176,12 +183,13 @@ impl Hands {
             .map_or(Value::Null, |usable| usable.facts.clone());
         let (mut performance, mut progress) =
             Performance::start(&manifest, &module, &self.natives, input, facts, &key)?;
+        let mut answered = false;
         loop {
             let call = match progress {
                 Progress::Done { output, record } => return Ok((output, record)),
                 Progress::Call(call) => call,
             };
-            progress = self
+            let next = self
                 .exchange(
                     &mut performance,
                     &call,
@@ -190,7 +198,13 @@ impl Hands {
                     effect,
                     limit,
                 )
-                .await?;
+                .await;
+            // A token that is refused at the first call can be waited for; after that the app may have done something.
+            progress = next.map_err(|failure| Failure {
+                not_begun: failure.not_begun && !answered,
+                ..failure
+            })?;
+            answered = true;
         }
     }
 

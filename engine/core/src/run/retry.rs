@@ -16,6 +16,10 @@ use crate::run::progress::Verdict;
 use crate::run::state::{Phase, Run, StepState};
 use crate::time::Time;
 
+/// So often an attempt is put off that could not begin, because the account's credential was not to be had: with what its provider's silence
+/// makes of the waits between, some hours.
+const PUT_OFF: u32 = 16;
+
 /// After so many losses without the person having been asked in between, signing in again is not the cure.
 const LOSSES: u8 = 3;
 
@@ -64,6 +68,41 @@ impl Run {
             acted_as,
             started_at,
             at: now,
+        }
+    }
+
+    /// What [`Self::failed_attempt`] said of an attempt that never began, because the account's credential could not be had for now: it is put off
+    /// until the time that the error names. The app has seen nothing of it, so this is right for every effect, and has nothing to do with the
+    /// step's own retries.
+    pub fn put_off(&self, failed: Event) -> Event {
+        match failed {
+            Event::StepFailed {
+                step,
+                attempt,
+                error,
+                retry_at: None,
+                acted_as,
+                started_at,
+                at: now,
+            } => {
+                let goes_on = self
+                    .instance(&step)
+                    .is_some_and(|at| self.may_go_on(at, now));
+                let wait = error.after_ms.map(Duration::from_millis);
+                let retry_at = wait
+                    .filter(|_| goes_on && attempt < PUT_OFF)
+                    .map(|wait| now.after(wait));
+                Event::StepFailed {
+                    step,
+                    attempt,
+                    error,
+                    retry_at,
+                    acted_as,
+                    started_at,
+                    at: now,
+                }
+            }
+            other => other,
         }
     }
 

@@ -187,7 +187,7 @@ impl Drive {
             },
             Err(failure) => {
                 let acted_as = acted_as(None);
-                self.run.failed_attempt(
+                let failed = self.run.failed_attempt(
                     &step,
                     outcome.attempt,
                     failure.error,
@@ -195,7 +195,12 @@ impl Drive {
                     acted_as,
                     outcome.started_at,
                     at,
-                )
+                );
+                if failure.not_begun {
+                    self.run.put_off(failed)
+                } else {
+                    failed
+                }
             }
         };
         self.take(event)

@@ -66,6 +66,36 @@ fn what_the_app_asks_to_wait_wins_when_it_is_longer() {
 }
 
 #[test]
+fn an_attempt_that_could_not_begin_is_put_off_whatever_its_effect_but_not_for_ever() {
+    let flow = plan(
+        "
+flow: once
+trigger: {on_demand: {}}
+connections: {crm: {app: crm, connection: team}}
+steps:
+  add: {uses: crm.pay, connection: crm, with: {q: x}}
+",
+    );
+    let mut run = Run::new(flow.clone());
+    run.apply(&Event::RunCreated(Box::new(created(&flow, json!({})))))
+        .unwrap();
+    let put_off = |attempt: u32, after_ms: Option<u64>| {
+        let mut error = StepError::new(kind("unavailable"), "not renewed");
+        error.after_ms = after_ms;
+        let failed = run.failed_attempt(&add(), attempt, error, None, None, START, START);
+        match run.put_off(failed) {
+            Event::StepFailed { retry_at, .. } => retry_at.map(|due| due.since(START)),
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(put_off(1, Some(1500)), Some(Duration::from_millis(1500)));
+    assert_eq!(put_off(15, Some(7000)), Some(Duration::from_secs(7)));
+    assert_eq!(put_off(16, Some(7000)), None);
+    // Nobody says when: then it is no matter of waiting.
+    assert_eq!(put_off(1, None), None);
+}
+
+#[test]
 fn the_last_attempt_is_the_last() {
     assert!(delay(&run(1, 1), 99, None).is_some());
     assert_eq!(delay(&run(1, 1), 100, None), None);
