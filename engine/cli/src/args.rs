@@ -1,5 +1,6 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
+mod operator;
 mod people;
 mod runs;
 mod values;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use operator::WorkspacesCommand;
 pub use people::{PoliciesCommand, RolesCommand, TokensCommand, UsersCommand};
 pub use runs::{Answer, RunsCommand};
 pub use values::{SecretsCommand, VarsCommand};
@@ -80,6 +82,15 @@ pub struct Global {
         value_name = "USER"
     )]
     pub user: Option<String>,
+    /// Act in this workspace (embedded store or the server's own machine only). Default: the first.
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_WORKSPACE",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    pub workspace: Option<String>,
     /// Print one JSON document on standard output.
     #[arg(long, global = true)]
     pub json: bool,
@@ -197,6 +208,9 @@ pub enum Command {
     /// What the workspace has decided for everybody: list, set.
     #[command(subcommand)]
     Policies(PoliciesCommand),
+    /// Workspaces of this server: list, add. On the server's own machine only.
+    #[command(subcommand)]
+    Workspaces(WorkspacesCommand),
     /// Run the server: API, pages, and a worker inside.
     Serve,
     /// Print the effective settings, secrets hidden.

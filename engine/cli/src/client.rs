@@ -17,6 +17,7 @@ pub struct Client {
     base: String,
     token: Option<String>,
     user: Option<String>,
+    workspace: Option<String>,
 }
 
 /// An answer that was not an error.
@@ -48,7 +49,15 @@ impl Client {
             base: "http://localhost".into(),
             token: None,
             user,
+            workspace: None,
         })
+    }
+
+    /// The same in a workspace that is named; over a socket alone.
+    #[must_use]
+    pub fn in_workspace(mut self, workspace: Option<String>) -> Self {
+        self.workspace = workspace;
+        self
     }
 
     /// Speaks to a server over HTTP with a token.
@@ -68,6 +77,7 @@ impl Client {
             base: server.trim_end_matches('/').to_owned(),
             token: Some(token),
             user: None,
+            workspace: None,
         })
     }
 
@@ -235,6 +245,9 @@ impl Client {
         }
         if let Some(user) = &self.user {
             request = request.header("actas-as", user);
+        }
+        if let Some(workspace) = &self.workspace {
+            request = request.header("actas-workspace", workspace);
         }
         request
     }

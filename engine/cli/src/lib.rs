@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, Global};
 use crate::commands::{
-    audit, connections, flows, lists, local, people, run, runs, serve, values, workspace,
+    audit, connections, flows, lists, local, operator, people, run, runs, serve, values, workspace,
 };
 use crate::exit::{Done, Failed};
 use crate::output::{Output, clean, colour};
@@ -110,6 +110,7 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Tokens(command) => people::tokens(client, command, output).await,
         Command::Roles(command) => workspace::roles(client, command, output).await,
         Command::Policies(command) => workspace::policies(client, command, output).await,
+        Command::Workspaces(command) => operator::workspaces(client, command, output).await,
         Command::Settings => lists::settings(client, output).await,
         Command::Demo(_)
         | Command::Validate(_)

@@ -66,6 +66,9 @@ impl Session {
             if global.user.is_some() {
                 return Err(Failed::Usage("--as is for the machine of the data directory; with --server the token says who you are".into()));
             }
+            if global.workspace.is_some() {
+                return Err(Failed::Usage("--workspace is for the machine of the data directory; with --server the token says which workspace it is".into()));
+            }
             return Ok(Self {
                 client: Client::over_http(server, global.token.clone())?,
                 apps,
@@ -161,7 +164,8 @@ impl Session {
 /// # Errors
 /// If there can be none.
 pub fn local(global: &Global) -> Result<Client, Failed> {
-    Client::over_socket(&socket(&data(global))?, global.user.clone())
+    let client = Client::over_socket(&socket(&data(global))?, global.user.clone())?;
+    Ok(client.in_workspace(global.workspace.clone()))
 }
 
 /// The server that serves a data directory, if it answers.
@@ -171,6 +175,7 @@ async fn live(data: &Path, global: &Global) -> Result<Option<Client>, Failed> {
         return Ok(None);
     }
     let client = Client::over_socket(&socket, global.user.clone())?;
+    let client = client.in_workspace(global.workspace.clone());
     Ok(client.is_alive().await.then_some(client))
 }
 

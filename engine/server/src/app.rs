@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::origin::Origin;
 use crate::rate::Buckets;
 use crate::terminal::Terminal;
+use crate::workspaces::Workspaces;
 
 /// The application: the engine's parts and what the server keeps in memory.
 #[derive(Debug)]
@@ -28,10 +29,12 @@ pub struct App {
     pub runner: Runner,
     /// The apps there are.
     pub apps: Apps,
-    /// The workspace.
+    /// The first workspace: where the operator of this machine acts who names none. What a caller may see hangs on who they are, never on it.
     pub workspace: WorkspaceId,
     /// Its name in addresses.
     pub workspace_name: String,
+    /// All workspaces, as far as they were seen.
+    pub workspaces: Workspaces,
     /// Where this server is found.
     pub origin: Origin,
     /// Attempts to log in, by login.
@@ -60,9 +63,9 @@ impl App {
         self.ended.send_modify(|count| *count += 1);
     }
 
-    /// The address of the login page, coming back to a known page.
-    pub fn login_path(&self, to: &crate::target::Target) -> String {
-        format!("/w/{}/login?to={to}", self.workspace_name)
+    /// The address of a workspace's login page, coming back to a known page.
+    pub fn login_path(workspace: &str, to: &crate::target::Target) -> String {
+        format!("/w/{workspace}/login?to={to}")
     }
 }
 

@@ -15,6 +15,7 @@ use crate::access::{Privilege, Rights};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::scopes::Scopes;
+use crate::workspaces::Workspace;
 
 /// How a request came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,9 @@ pub struct Visitor {
     pub agent: Option<String>,
     /// The instant of the request.
     pub now: Time,
-    /// The session that came along, if it is a good one.
+    /// The workspace that the path names; else that of the session; else the first.
+    pub workspace: Workspace,
+    /// The session that came along, if it is a good one, of whatever workspace.
     pub session: Option<SessionRow>,
 }
 
@@ -77,6 +80,11 @@ impl Context {
     /// The workspace.
     pub fn workspace(&self) -> &WorkspaceId {
         self.reader.workspace()
+    }
+
+    /// Its name in addresses.
+    pub fn workspace_name(&self) -> Arc<str> {
+        self.app.workspaces.name(self.workspace())
     }
 
     /// The way in, as runs and audit records have it: derived, never sent.

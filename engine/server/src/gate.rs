@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actas_core::ids::UserId;
+use actas_core::ids::{UserId, WorkspaceId};
 use actas_store::{SessionRow, UserRow, system};
 use axum::RequestExt;
 use axum::body::Body;
@@ -25,6 +25,7 @@ use crate::problem::Problem;
 use crate::routes::{Caller, Handler, Kind, Needs, Route};
 use crate::scopes::{Scope, Scopes};
 use crate::target::Target;
+use crate::workspaces::Workspace;
 
 /// The largest body taken, in bytes: a flow file of 1 MB fits when it is wrapped in JSON.
 const LARGEST_BODY: usize = 4 << 20;
@@ -45,19 +46,30 @@ pub enum Peer {
 pub async fn pass(route: &'static Route, app: Arc<App>, request: Request) -> Response {
     let head = request.method() == Method::HEAD;
     let to = Target::of_path(request.uri().path());
-    let workspace = app.workspace_name.clone();
     let secure = app.origin.url().scheme() == "https";
-    let mut response = match answer(route, app, request).await {
+    let cookie = app.origin.cookie_of(request.headers());
+    let shows = route.kind == Kind::Page && route.method == Method::GET;
+    let mut response = match answer(route, Arc::clone(&app), request).await {
         Ok(response) => response,
         Err(problem) if route.kind == Kind::Page => {
             if problem.status == StatusCode::UNAUTHORIZED {
-                pages::redirect(&format!("/w/{workspace}/login?to={to}"))
+                // A store that is away has been said already.
+                let home = app.home_of(&to).await.ok().flatten();
+                let home = home.unwrap_or_else(|| app.first_workspace());
+                pages::redirect(&App::login_path(&home.name, &to))
             } else {
                 pages::problem(&problem)
             }
         }
         Err(problem) => problem.into_response(),
     };
+    let absent = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&response.status());
+    if absent
+        && shows
+        && let Some(login) = elsewhere(&app, &to, cookie).await
+    {
+        response = pages::redirect(&login);
+    }
     if head {
         *response.body_mut() = Body::empty();
     }
@@ -117,8 +129,10 @@ async fn answer(
                 return Err(foreign());
             }
             let call = read(request).await?;
+            let workspace = workspace_of(&app, route, &call, session.as_ref()).await?;
             let visitor = Visitor {
                 app,
+                workspace,
                 ip,
                 agent,
                 now,
@@ -127,9 +141,12 @@ async fn answer(
             handler(visitor, call).await
         }
         Handler::Private(handler) => {
-            let (user, via) = recognise(&app, peer, request.headers(), ip.as_deref()).await?;
+            let (workspace, user, via) =
+                recognise(&app, peer, request.headers(), ip.as_deref()).await?;
             let allowed = match (route.kind, route.caller, &via) {
                 (_, Caller::Public | Caller::Machine, _) => false,
+                // What is about all workspaces is for nobody inside one of them.
+                (_, Caller::Operator, via) => *via == Via::Socket,
                 (_, _, Via::Session { .. }) => true,
                 // Pages are for browsers: nothing else completes a sign-in.
                 (Kind::Page | Kind::Asset, _, _) => false,
@@ -137,9 +154,12 @@ async fn answer(
                 (Kind::Api, Caller::Answering | Caller::Either, _) => true,
             };
             if !allowed {
-                return Err(Problem::forbidden(
-                    "this needs a person in a browser: an API token is not enough",
-                ));
+                return Err(Problem::forbidden(match route.caller {
+                    Caller::Operator => {
+                        "this is for the operator of the server's machine: use the command line there"
+                    }
+                    _ => "this needs a person in a browser: an API token is not enough",
+                }));
             }
             if let Via::Token { scopes, .. } = &via {
                 scopes.check(route).map_err(|lacking| {
@@ -154,7 +174,7 @@ async fn answer(
                     .with("scope", scope)
                 })?;
             }
-            let reader = app.store.reader(&app.workspace);
+            let reader = app.store.reader(&workspace.id);
             let rights = Rights::read(&reader, &user).await?;
             let context = Context {
                 reader,
@@ -223,11 +243,7 @@ async fn session_of(
     let Some(cookie) = app.origin.cookie_of(headers) else {
         return Ok(None);
     };
-    let row = app
-        .store
-        .session(&hash_of(&cookie), system::now())
-        .await?
-        .filter(|row| row.workspace == app.workspace);
+    let row = app.store.session(&hash_of(&cookie), system::now()).await?;
     Ok(row.map(|row| (row, csrf_of(&cookie))))
 }
 
@@ -237,26 +253,29 @@ async fn recognise(
     peer: Peer,
     headers: &HeaderMap,
     ip: Option<&str>,
-) -> Result<(UserRow, Via), Problem> {
+) -> Result<(Workspace, UserRow, Via), Problem> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         return by_token(app, value, ip).await;
     }
     if peer == Peer::Socket {
-        return Ok((local_user(app, headers).await?, Via::Socket));
+        let workspace = operated(app, headers).await?;
+        let user = local_user(app, &workspace, headers).await?;
+        return Ok((workspace, user, Via::Socket));
     }
     let (row, csrf) = session_of(app, headers)
         .await?
         .ok_or_else(Problem::unauthorized)?;
-    let user = live_user(app, &row.user).await?;
+    let workspace = workspace_row(app, &row.workspace).await?;
+    let user = live_user(app, &workspace, &row.user).await?;
     let hash = row.hash;
-    Ok((user, Via::Session { hash, csrf }))
+    Ok((workspace, user, Via::Session { hash, csrf }))
 }
 
 async fn by_token(
     app: &App,
     value: &HeaderValue,
     ip: Option<&str>,
-) -> Result<(UserRow, Via), Problem> {
+) -> Result<(Workspace, UserRow, Via), Problem> {
     let token = value
         .to_str()
         .ok()
@@ -267,7 +286,7 @@ async fn by_token(
         Some(token) => app.store.bearer(&hash_of(token), system::now()).await?,
         None => None,
     };
-    let Some((row, user)) = found.filter(|(row, _)| row.workspace == app.workspace) else {
+    let Some((row, user)) = found else {
         // Guessing a token is hopeless; asking the store for every guess need not be free.
         if let Some(ip) = ip {
             app.by_address
@@ -281,21 +300,69 @@ async fn by_token(
         return Err(Problem::unauthorized());
     }
     let hash = row.hash;
-    Ok((user, Via::Token { hash, scopes }))
+    let workspace = workspace_row(app, &row.workspace).await?;
+    Ok((workspace, user, Via::Token { hash, scopes }))
 }
 
-async fn live_user(app: &App, id: &UserId) -> Result<UserRow, Problem> {
+async fn live_user(app: &App, workspace: &Workspace, id: &UserId) -> Result<UserRow, Problem> {
     app.store
-        .reader(&app.workspace)
+        .reader(&workspace.id)
         .user(id)
         .await?
         .filter(|user| !user.disabled)
         .ok_or_else(Problem::unauthorized)
 }
 
+/// The workspace that the operator of this machine acts in: the one they name, or the first.
+async fn operated(app: &App, headers: &HeaderMap) -> Result<Workspace, Problem> {
+    let Some(name) = headers.get("actas-workspace") else {
+        return Ok(app.first_workspace());
+    };
+    let name = name.to_str().unwrap_or_default();
+    app.workspace_named(name)
+        .await?
+        .ok_or_else(|| Problem::not_found("workspace"))
+}
+
+/// The workspace that a row names. A row whose workspace is gone lets nobody in.
+async fn workspace_row(app: &App, id: &WorkspaceId) -> Result<Workspace, Problem> {
+    app.workspace_of(id)
+        .await?
+        .ok_or_else(Problem::unauthorized)
+}
+
+/// The workspace of a visitor: the one in the path, and no other; else the session's; else the first.
+async fn workspace_of(
+    app: &App,
+    route: &Route,
+    call: &Call,
+    session: Option<&(SessionRow, String)>,
+) -> Result<Workspace, Problem> {
+    if route.path.starts_with("/w/{workspace}/") {
+        let named = app.workspace_named(call.text("workspace")).await?;
+        return named.ok_or_else(|| Problem::not_found("workspace"));
+    }
+    match session {
+        Some((row, _)) => workspace_row(app, &row.workspace).await,
+        None => Ok(app.first_workspace()),
+    }
+}
+
+/// Where somebody logs in who asked for a page that is not there for them, but is in another workspace than the one they are logged in to.
+async fn elsewhere(app: &App, to: &Target, cookie: Option<String>) -> Option<String> {
+    let hash = hash_of(&cookie?);
+    let session = app.store.session(&hash, system::now()).await.ok()??;
+    let home = app.home_of(to).await.ok()??;
+    (home.id != session.workspace).then(|| App::login_path(&home.name, to))
+}
+
 /// Whom the operator of this machine acts as: the local user they name, or the first local owner.
-async fn local_user(app: &App, headers: &HeaderMap) -> Result<UserRow, Problem> {
-    let reader = app.store.reader(&app.workspace);
+async fn local_user(
+    app: &App,
+    workspace: &Workspace,
+    headers: &HeaderMap,
+) -> Result<UserRow, Problem> {
+    let reader = app.store.reader(&workspace.id);
     if let Some(login) = headers.get("actas-as") {
         let login = login.to_str().unwrap_or_default();
         return reader

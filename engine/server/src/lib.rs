@@ -38,6 +38,7 @@ pub mod target;
 pub mod terminal;
 pub mod triggers;
 pub mod view;
+pub mod workspaces;
 
 pub use server::{Server, ServerConfig, StartError};
 

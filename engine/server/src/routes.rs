@@ -31,6 +31,8 @@ pub enum Caller {
     Either,
     /// A person, or a program with an API token that was given the scope `approvals`.
     Answering,
+    /// The operator of this machine, through the socket in the data directory, and nobody else.
+    Operator,
     /// Another system. No cookie counts, so that it may come from anywhere; what it shows, the handler judges.
     Machine,
 }
@@ -181,6 +183,7 @@ pub fn table(terminal: bool) -> Vec<Route> {
     routes.extend(run_routes());
     routes.extend(own_routes());
     routes.extend(workspace_routes());
+    routes.extend(operator_routes());
     routes.extend(people_routes());
     if terminal {
         routes.push(public!(Page GET "/terminal/{token}" pages::terminal::show, "The link a terminal on this machine printed."));
@@ -325,6 +328,13 @@ fn people_routes() -> Vec<Route> {
         private!(Api DELETE "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::delete, "Deletes a role that nobody has.", Workspace),
         private!(Api GET "/api/v1/policies" Either with(P::SettingsView), api::policies::show, "What the workspace has decided.", Nothing),
         private!(Api PUT "/api/v1/policies" Session with(P::PoliciesEdit), api::policies::change, "Decides for the workspace; what is left out stays as it is.", Nothing),
+    ]
+}
+
+fn operator_routes() -> Vec<Route> {
+    vec![
+        private!(Api GET "/api/v1/workspaces" Operator OWN, api::workspaces::list, "The workspaces of this server.", Nothing),
+        private!(Api POST "/api/v1/workspaces" Operator OWN, api::workspaces::add, "Adds a workspace with its first owner, whose one-time link is shown once.", Nothing),
     ]
 }
 

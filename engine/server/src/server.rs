@@ -7,14 +7,11 @@ use std::time::Duration;
 
 use actas_connections::{Connections, ConnectionsConfig, KeySource, OpenError};
 use actas_core::app::{Apps, Manifest, Natives};
-use actas_core::audit::{Actor, Object};
-use actas_core::ids::{UserId, WorkerId, WorkspaceId};
+use actas_core::audit::Actor;
+use actas_core::ids::{WorkerId, WorkspaceId};
 use actas_egress::{Egress, EgressConfig, EgressError, HostPort};
 use actas_runner::{Runner, RunnerConfig};
-use actas_store::{
-    Commit, CommitError, LoginLinkRow, Op, ReadError, Store, StoreConfig, StoreError, UserRow,
-    system,
-};
+use actas_store::{CommitError, ReadError, Store, StoreConfig, StoreError, system};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,17 +19,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::api::users::LINK_LIVES;
 use crate::app::{App, KnownVersions};
-use crate::context::record;
-use crate::gate::{Peer, hash_of};
+use crate::gate::Peer;
 use crate::listen::{Network, bind_operator};
 use crate::origin::{BadOrigin, Origin};
 use crate::rate::Buckets;
 use crate::routes::{router, table};
-use crate::secrets;
 use crate::target::Target;
 use crate::terminal::Terminal;
+use crate::workspaces::{NewWorkspace, Workspaces};
 
 /// How long requests under way may take when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -181,6 +176,7 @@ impl Server {
             apps,
             workspace,
             workspace_name: name,
+            workspaces: Workspaces::default(),
             origin,
             by_login: Buckets::new(10, Duration::from_secs(30)),
             by_address: Buckets::new(60, Duration::from_secs(2)),
@@ -191,6 +187,7 @@ impl Server {
             stopping: CancellationToken::new(),
             ended: tokio::sync::watch::Sender::new(0),
         });
+        app.all_workspaces().await?;
         let service = service(&app);
         let stopped = |app: &Arc<App>| app.stopping.clone().cancelled_owned();
         let mut tasks = vec![tokio::spawn(std::future::IntoFuture::into_future(
@@ -201,10 +198,7 @@ impl Server {
                 axum::serve(socket, service).with_graceful_shutdown(stopped(&app)),
             )));
         }
-        let first_link = first.map(|token| {
-            app.origin
-                .join(&format!("/w/{}/link/{token}", app.workspace_name))
-        });
+        let first_link = first.map(|link| app.origin.join(&link));
         Ok(Self {
             app,
             address,
@@ -243,14 +237,16 @@ impl Server {
         let Some(terminal) = &self.app.terminal else {
             return Ok(None);
         };
-        let reader = self.app.store.reader(&self.app.workspace);
+        let to = Target::of_path(path);
+        let home = self.app.home_of(&to).await?;
+        let workspace = home.map_or_else(|| self.app.workspace.clone(), |home| home.id);
+        let reader = self.app.store.reader(&workspace);
         // Whoever sits at this machine acts as its local users, and as nobody else.
         let user = reader.user_by_login(login).await?;
         let Some(user) = user.filter(|user| user.local && !user.disabled) else {
             return Ok(None);
         };
-        let to = Target::of_path(path);
-        let token = terminal.make(user.id, to, system::now());
+        let token = terminal.make((workspace, user.id), to, system::now());
         Ok(Some(self.app.origin.join(&format!("/terminal/{token}"))))
     }
 
@@ -303,61 +299,13 @@ async fn workspace(
     if !crate::api::users::is_login(&owner.0) {
         return Err(StartError::BadOwner(owner.0.clone()));
     }
-    let now = system::now();
-    let id = WorkspaceId::from_bits(system::new_bits());
-    let name = "main".to_owned();
-    let user = UserRow {
-        id: UserId::from_bits(system::new_bits()),
-        login: owner.0.clone(),
-        name: owner.1.clone(),
-        email: None,
-        manager: None,
-        password_hash: None,
-        local: true,
-        roles: vec!["owner".into()],
-        disabled: false,
-        created_at: now,
-    };
-    let token = secrets::new_token("");
-    let made = |action: &str, kind: &str, object: &str| {
-        record(
-            &id,
-            now,
-            Actor::Engine,
-            "engine",
-            action,
-            Object {
-                kind: kind.into(),
-                id: object.into(),
-                version: None,
-            },
-        )
-    };
-    let commit = Commit {
-        audit: vec![
-            made("workspace.added", "workspace", id.as_str()),
-            made("user.added", "user", user.id.as_str()),
-        ],
-        ops: vec![
-            Op::AddWorkspace {
-                workspace: id.clone(),
-                name: name.clone(),
-                at: now,
-            },
-            Op::AddLoginLink(LoginLinkRow {
-                hash: hash_of(&token),
-                workspace: id.clone(),
-                user: user.id.clone(),
-                expires_at: now.after(LINK_LIVES),
-            }),
-            Op::AddUser {
-                workspace: id.clone(),
-                user,
-            },
-        ],
-    };
-    match store.commit(commit).await {
-        Ok(()) => Ok((id, name, Some(token))),
+    let by = (&Actor::Engine, "engine");
+    let new = NewWorkspace::new("main", owner.clone(), system::now(), by);
+    match store.commit(new.commit).await {
+        Ok(()) => {
+            let workspace = new.workspace;
+            Ok((workspace.id, workspace.name.to_string(), Some(new.link)))
+        }
         // Two servers began on one new database: the other was first.
         Err(error @ CommitError::Conflict { .. }) => match known(store.workspaces().await?) {
             Some((id, name)) => Ok((id, name, None)),

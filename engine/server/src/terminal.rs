@@ -4,22 +4,25 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use actas_core::Time;
-use actas_core::ids::UserId;
+use actas_core::ids::{UserId, WorkspaceId};
 
 use crate::gate::hash_of;
 use crate::pages::terminal::LIVES;
 use crate::secrets;
 use crate::target::Target;
 
+/// A person of a workspace.
+pub type Person = (WorkspaceId, UserId);
+
 /// The tokens that wait to be used, by hash.
 #[derive(Debug, Default)]
 pub struct Terminal {
-    tokens: Mutex<HashMap<String, (UserId, Target, Time)>>,
+    tokens: Mutex<HashMap<String, (Person, Target, Time)>>,
 }
 
 impl Terminal {
     /// A new token that logs a person in once and leads to a page.
-    pub fn make(&self, user: UserId, to: Target, now: Time) -> String {
+    pub fn make(&self, user: Person, to: Target, now: Time) -> String {
         let token = secrets::new_token("");
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, (_, _, until)| *until > now);
@@ -28,14 +31,14 @@ impl Terminal {
     }
 
     /// What a token is for.
-    pub fn look(&self, token: &str, now: Time) -> Option<(UserId, Target)> {
+    pub fn look(&self, token: &str, now: Time) -> Option<(Person, Target)> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let (user, to, until) = tokens.get(&hash_of(token))?;
         (*until > now).then(|| (user.clone(), to.clone()))
     }
 
     /// Uses a token up.
-    pub fn take(&self, token: &str, now: Time) -> Option<(UserId, Target)> {
+    pub fn take(&self, token: &str, now: Time) -> Option<(Person, Target)> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let (user, to, until) = tokens.remove(&hash_of(token))?;
         (until > now).then_some((user, to))
@@ -49,7 +52,8 @@ mod tests {
     #[test]
     fn a_terminals_token_works_once_and_not_for_ever() {
         let terminal = Terminal::default();
-        let (user, now) = (UserId::from_bits(1), Time(0));
+        let user = (WorkspaceId::from_bits(1), UserId::from_bits(1));
+        let now = Time(0);
         let token = terminal.make(user.clone(), Target::Home, now);
         assert!(
             terminal.look(&token, now).is_some(),

@@ -31,6 +31,7 @@ columns! {
     manifest_columns "digest, app, document FROM manifests";
     client_columns "id, app, name, oauth_client_id, settings, is_default, created_at FROM clients";
     connection_columns "id, kind, owner_id, name, app, client_id, parent_id, made_for_flow, made_for_slot, subject, account, scopes, facts, state, token_version, expires_at, refreshing_by, refreshing_until, only_run, created_at, last_used_at, scheme FROM connections";
+    workspace_key_columns "id, workspace_id, wrapped_by, wrapped, state, created_at FROM workspace_keys";
     secret_columns "owner, field, version, kek_id, wrapped, sealed FROM secrets";
     grant_columns "user_id, flow_id, slot, connection_id, surface, granted_at FROM grants";
     deleted_parent_columns "id, name, app, client_id, deleted_by, deleted_at FROM deleted_parents";
@@ -116,6 +117,9 @@ read_as! {
     };
     SecretRow "secret" |c| Self {
         owner: c.text()?, field: c.text()?, version: c.int()?, kek_id: c.text()?, wrapped: c.bytes()?, sealed: c.bytes()?,
+    };
+    WorkspaceKeyRow "key of a workspace" |c| Self {
+        id: c.text()?, workspace: c.parsed()?, wrapped_by: c.text()?, wrapped: c.bytes()?, state: c.word()?, created_at: c.time()?,
     };
     GrantRow "grant" |c| Self {
         user: c.parsed()?, flow: c.parsed()?, slot: c.parsed()?, connection: c.parsed()?, surface: c.text()?, at: c.time()?,

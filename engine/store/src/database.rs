@@ -34,6 +34,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "grants", include_str!("../migrations/0004_grants.sql")),
     (5, "people", include_str!("../migrations/0005_people.sql")),
     (6, "audit", include_str!("../migrations/0006_audit.sql")),
+    (7, "vault", include_str!("../migrations/0007_vault.sql")),
     (8, "asking", include_str!("../migrations/0008_asking.sql")),
     (9, "kinds", include_str!("../migrations/0009_kinds.sql")),
 ];

@@ -294,6 +294,8 @@ pub enum Op {
     },
     /// The key-check value of a new store; there must be none.
     SetKeyCheck { kek_id: String, check: Vec<u8> },
+    /// What is done to the keys of workspaces.
+    Keys(KeyOp),
 
     /// A new sign-in.
     AddSignIn {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod asked;
+mod keys;
 mod lifecycle;
 mod limits;
 mod log;
@@ -18,6 +19,7 @@ mod people;
 mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
+pub use keys::{KeyCheck, KeyOp, KeyState, WorkspaceKeyRow};
 pub use lifecycle::{DeletedFlowRow, DeletedParentRow, RevocationRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
 pub use log::{AuditStartRow, CheckpointRow, LogAct, ReviewRow};

@@ -5,6 +5,7 @@ pub mod connections;
 pub mod flows;
 pub mod lists;
 pub mod local;
+pub mod operator;
 pub mod people;
 pub mod run;
 pub mod runs;

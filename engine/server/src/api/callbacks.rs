@@ -1,7 +1,7 @@
 //! Where other systems call a waiting step back. Whoever has the address may call it, once; a wrong one looks the same whatever is wrong with it.
 
 use actas_core::audit::{Actor, Object};
-use actas_core::ids::{RunId, StepPath};
+use actas_core::ids::{RunId, StepPath, WorkspaceId};
 use axum::http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,17 +16,12 @@ use crate::routes::Answer;
 
 /// `POST /hooks/callback/{run}/{step}?token=…`
 pub async fn come(visitor: Visitor, call: Call) -> Answer {
-    let Some((run, step)) = called(&visitor, &call) else {
-        // Guessing a token is hopeless; asking for every guess need not be free.
-        if let Some(ip) = &visitor.ip {
-            let tried = visitor.app.by_address.take(ip, visitor.now);
-            tried.map_err(Problem::too_many)?;
-        }
+    let Some((workspace, run, step)) = called(&visitor, &call).await? else {
         return Err(Problem::not_found("callback"));
     };
     callbacks::fits(&call)?;
     let payload = payload(&call)?;
-    let reader = visitor.app.store.reader(&visitor.app.workspace);
+    let reader = visitor.app.store.reader(&workspace);
     let run = reader.run(&run).await?;
     let run = run.ok_or_else(|| Problem::not_found("callback"))?;
     let object = Object {
@@ -54,8 +49,33 @@ pub async fn come(visitor: Visitor, call: Call) -> Answer {
     ))
 }
 
-/// The run and step that an address names, if its token is theirs.
-fn called(visitor: &Visitor, call: &Call) -> Option<(RunId, StepPath)> {
+/// The workspace, run and step that an address names, if its token is theirs.
+async fn called(
+    visitor: &Visitor,
+    call: &Call,
+) -> Result<Option<(WorkspaceId, RunId, StepPath)>, Problem> {
+    let app = &visitor.app;
+    let named = named(call);
+    if let Some((run, step, token)) = &named
+        && let Some(workspace) = app.callback_workspace(run, step, token)
+    {
+        return Ok(Some((workspace, run.clone(), step.clone())));
+    }
+    // Guessing a token is hopeless; asking for every guess need not be free.
+    if let Some(ip) = &visitor.ip {
+        let tried = app.by_address.take(ip, visitor.now);
+        tried.map_err(Problem::too_many)?;
+    }
+    let Some((run, step, token)) = named else {
+        return Ok(None);
+    };
+    // Another server may have added a workspace since.
+    app.all_workspaces().await?;
+    let workspace = app.callback_workspace(&run, &step, &token);
+    Ok(workspace.map(|workspace| (workspace, run, step)))
+}
+
+fn named(call: &Call) -> Option<(RunId, StepPath, String)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Query {
@@ -64,10 +84,7 @@ fn called(visitor: &Visitor, call: &Call) -> Option<(RunId, StepPath)> {
     let run: RunId = call.text("run").parse().ok()?;
     let step = StepPath::from_address(call.text("step")).ok()?;
     let Query { token } = call.query().ok()?;
-    let app = &visitor.app;
-    app.connections
-        .verify_callback(&app.workspace, &run, &step, &token)
-        .then_some((run, step))
+    Some((run, step, token))
 }
 
 /// JSON, or nothing.

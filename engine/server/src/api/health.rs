@@ -33,5 +33,7 @@ pub async fn openapi(_visitor: Visitor, _call: Call) -> Answer {
 
 /// `GET /settings`
 pub async fn settings(cx: Context, _call: Call) -> Answer {
-    Ok(ok(&cx.app.settings))
+    let mut settings = cx.app.settings.clone();
+    settings["workspace"] = (*cx.workspace_name()).into();
+    Ok(ok(&settings))
 }

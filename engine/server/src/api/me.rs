@@ -25,7 +25,7 @@ pub async fn show(cx: Context, _call: Call) -> Answer {
     let mut me = json!({
         "id": cx.user.id, "login": cx.user.login, "name": cx.user.name, "email": cx.user.email,
         "manager": cx.user.manager, "roles": cx.user.roles, "privileges": privileges,
-        "workspace": cx.app.workspace_name, "entry": cx.entry(),
+        "workspace": &*cx.workspace_name(), "entry": cx.entry(),
     });
     if let (Via::Session { csrf, .. }, Some(members)) = (&cx.via, me.as_object_mut()) {
         members.insert("csrf".into(), json!(csrf));

@@ -19,6 +19,7 @@ pub mod tokens;
 pub mod users;
 pub mod values;
 pub mod versions;
+pub mod workspaces;
 
 use actas_core::ids::{FlowName, RunId};
 use actas_store::{FlowRow, RunRow};

@@ -53,6 +53,7 @@ fn operation(route: &Route) -> Value {
         .collect();
     let security = match route.caller {
         Caller::Public | Caller::Machine => json!([]),
+        Caller::Operator => json!([{"operator": []}]),
         Caller::Session => json!([{"session": []}]),
         Caller::Either => json!([{"session": []}, {"token": []}]),
         Caller::Answering => json!([{"session": []}, {"token": ["approvals"]}]),

@@ -155,7 +155,7 @@ fn one_time_link(cx: &Context, user: &UserId) -> (LoginLinkRow, url::Url) {
         user: user.clone(),
         expires_at: cx.now.after(LINK_LIVES),
     };
-    let path = format!("/w/{}/link/{token}", cx.app.workspace_name);
+    let path = format!("/w/{}/link/{token}", cx.workspace_name());
     (row, cx.app.origin.join(&path))
 }
 

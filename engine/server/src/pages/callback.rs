@@ -136,7 +136,7 @@ enum After {
 }
 
 async fn after(visitor: &Visitor, person: UserRow, done: &Finished) -> Result<After, Problem> {
-    let reader = visitor.app.store.reader(&visitor.app.workspace);
+    let reader = visitor.app.store.reader(&visitor.workspace.id);
     let sign_in = match &done.sign_in {
         Some(id) => reader.sign_in(id).await?,
         None => None,

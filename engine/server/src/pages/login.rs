@@ -60,19 +60,11 @@ fn to_of(call: &Call) -> Target {
     to.map(|text| Target::of(&text)).unwrap_or_default()
 }
 
-fn check_workspace(visitor: &Visitor, call: &Call) -> Result<(), Problem> {
-    if call.text("workspace") == visitor.app.workspace_name {
-        Ok(())
-    } else {
-        Err(Problem::not_found("workspace"))
-    }
-}
-
 /// `GET /w/{workspace}/login`
 pub async fn show(visitor: Visitor, call: Call) -> Answer {
-    check_workspace(&visitor, &call)?;
     let to = to_of(&call);
-    if visitor.session.is_some() && to == Target::Home {
+    let session = visitor.session.as_ref();
+    if session.is_some_and(|row| row.workspace == visitor.workspace.id) && to == Target::Home {
         return Ok(redirect("/"));
     }
     login_page(&visitor, StatusCode::OK, &to, "", None)
@@ -89,7 +81,7 @@ fn login_page(
         status,
         &LoginPage {
             chrome: Chrome::default(),
-            workspace: visitor.app.workspace_name.clone(),
+            workspace: visitor.workspace.name.to_string(),
             to: to.to_string(),
             login: login.to_owned(),
             asked: *to != Target::Home,
@@ -108,7 +100,6 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
         #[serde(default)]
         to: String,
     }
-    check_workspace(&visitor, &call)?;
     let Form {
         login,
         password,
@@ -118,10 +109,10 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let login: String = login.trim().to_lowercase().chars().take(100).collect();
     let app = &visitor.app;
     let by_address = visitor.ip.as_deref().unwrap_or("socket");
-    let taken = app
-        .by_address
-        .take(by_address, visitor.now)
-        .and_then(|()| app.by_login.take(&login, visitor.now));
+    let taken = app.by_address.take(by_address, visitor.now).and_then(|()| {
+        let login = format!("{}/{login}", visitor.workspace.name);
+        app.by_login.take(&login, visitor.now)
+    });
     if let Err(seconds) = taken {
         // One record says it for a minute: whoever floods must not write into the audit log at will.
         if app.noted.take(by_address, visitor.now).is_ok() {
@@ -131,7 +122,7 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     }
     let user = app
         .store
-        .reader(&app.workspace)
+        .reader(&visitor.workspace.id)
         .user_by_login(&login)
         .await?;
     let hash = user
@@ -169,7 +160,7 @@ fn visitor_record(visitor: &Visitor, actor: Actor, action: &str, kind: &str, id:
         version: None,
     };
     record(
-        &visitor.app.workspace,
+        &visitor.workspace.id,
         visitor.now,
         actor,
         "page",
@@ -194,7 +185,7 @@ pub async fn begin_session(
     let app = &visitor.app;
     ops.push(Op::AddSession(SessionRow {
         hash: hash_of(&secret),
-        workspace: app.workspace.clone(),
+        workspace: visitor.workspace.id.clone(),
         user: user.id.clone(),
         created_at: visitor.now,
         expires_at: visitor.now.after(SESSION_LIVES),
@@ -245,7 +236,7 @@ pub async fn leave(cx: Context, call: Call) -> Answer {
         .push(cx.audit("session.ended", "user", cx.user.id.as_str()));
     cx.app.store.commit(commit).await?;
     cx.app.access_ended();
-    let to = format!("/w/{}/login", cx.app.workspace_name);
+    let to = format!("/w/{}/login", cx.workspace_name());
     Ok(with_cookie(redirect(&to), cx.app.origin.drop_cookie()))
 }
 
@@ -253,14 +244,13 @@ async fn link_of(
     visitor: &Visitor,
     call: &Call,
 ) -> Result<Option<(LoginLinkRow, UserRow)>, Problem> {
-    check_workspace(visitor, call)?;
     let hash = hash_of(call.text("token"));
     let row = visitor
         .app
         .store
         .login_link(&hash, visitor.now)
         .await?
-        .filter(|row| row.workspace == visitor.app.workspace);
+        .filter(|row| row.workspace == visitor.workspace.id);
     let Some(row) = row else { return Ok(None) };
     let user = user(visitor, &row.user).await?;
     Ok(user.map(|user| (row, user)))
@@ -272,7 +262,7 @@ async fn link_of(
 /// If the database is away.
 pub async fn user(visitor: &Visitor, id: &UserId) -> Result<Option<UserRow>, Problem> {
     let app = &visitor.app;
-    let user = app.store.reader(&app.workspace).user(id).await?;
+    let user = app.store.reader(&visitor.workspace.id).user(id).await?;
     Ok(user.filter(|user| !user.disabled))
 }
 
@@ -362,7 +352,7 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
         },
         // Nothing else of the row is written: somebody may have switched the person off while the password was hashed.
         Op::SetPassword {
-            workspace: visitor.app.workspace.clone(),
+            workspace: visitor.workspace.id.clone(),
             user: user.id.clone(),
             password_hash,
         },
@@ -390,10 +380,10 @@ async fn let_go_of_accounts(visitor: &Visitor, user: &UserRow) -> Result<(), Pro
         ip: visitor.ip.clone(),
         agent: visitor.agent.clone(),
     };
-    let reader = app.store.reader(&app.workspace);
+    let reader = app.store.reader(&visitor.workspace.id);
     for connection in reader.personal_connections(Some(&user.id)).await? {
         app.connections
-            .disconnect(&app.workspace, &connection.id, &user.id, &who)
+            .disconnect(&visitor.workspace.id, &connection.id, &user.id, &who)
             .await
             .map_err(refusals::connections)?;
     }

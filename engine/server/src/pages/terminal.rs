@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actas_core::ids::UserId;
+use actas_core::ids::WorkspaceId;
 use askama::Template;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -35,6 +35,16 @@ fn terminal(visitor: &Visitor) -> Result<&Terminal, Problem> {
         .ok_or_else(|| Problem::not_found("page"))
 }
 
+/// The visitor, in the workspace of the link.
+async fn of(visitor: Visitor, workspace: &WorkspaceId) -> Result<Visitor, Problem> {
+    let workspace = visitor.app.workspace_of(workspace).await?;
+    let workspace = workspace.ok_or_else(|| Problem::not_found("page"))?;
+    Ok(Visitor {
+        workspace,
+        ..visitor
+    })
+}
+
 fn spent() -> Answer {
     page(
         StatusCode::GONE,
@@ -53,9 +63,11 @@ fn spent() -> Answer {
 
 /// `GET /terminal/{token}`: shows whose link it is; uses nothing up.
 pub async fn show(visitor: Visitor, call: Call) -> Answer {
-    let Some((id, _)) = terminal(&visitor)?.look(call.text("token"), visitor.now) else {
+    let looked = terminal(&visitor)?.look(call.text("token"), visitor.now);
+    let Some(((workspace, id), _)) = looked else {
         return spent();
     };
+    let visitor = of(visitor, &workspace).await?;
     let Some(person) = user(&visitor, &id).await? else {
         return spent();
     };
@@ -75,10 +87,11 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     #[serde(deny_unknown_fields)]
     struct Nothing {}
     let Nothing {} = call.form()?;
-    let taken: Option<(UserId, _)> = terminal(&visitor)?.take(call.text("token"), visitor.now);
-    let Some((id, to)) = taken else {
+    let taken = terminal(&visitor)?.take(call.text("token"), visitor.now);
+    let Some(((workspace, id), to)) = taken else {
         return spent();
     };
+    let visitor = of(visitor, &workspace).await?;
     let Some(person) = user(&visitor, &id).await? else {
         return spent();
     };

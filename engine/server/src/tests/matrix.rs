@@ -31,6 +31,9 @@ fn expected(route: &Route, asker: &Asker, relation: Relation) -> Expected {
     if !asker.admitted {
         return Expected::Unknown;
     }
+    if route.caller == Caller::Operator {
+        return Expected::Refused;
+    }
     if let Needs::Privilege(needed) = route.needs
         && !asker.may(needed)
     {
@@ -40,7 +43,8 @@ fn expected(route: &Route, asker: &Asker, relation: Relation) -> Expected {
         (Reach::Nothing | Reach::Word | Reach::Unsaid, _) => Expected::Reached,
         (Reach::Workspace, Relation::None) => Expected::NotThere,
         (_, Relation::None) => Expected::Absent,
-        // Somebody of another workspace is nobody here.
+        // Somebody of another workspace is nobody here; where a link leads is said to whoever was given one.
+        _ if asker.foreign && is_linked(route) => Expected::Unknown,
         _ if asker.foreign => Expected::Absent,
         (_, Relation::Own) | (Reach::Workspace, Relation::Other) => Expected::Reached,
         (Reach::Listed, Relation::Other) if asker.may(P::FlowsView) => Expected::Reached,
@@ -57,6 +61,12 @@ fn expected(route: &Route, asker: &Asker, relation: Relation) -> Expected {
             }
         }
     }
+}
+
+/// Whether people are sent links to this page.
+fn is_linked(route: &Route) -> bool {
+    let linked = ["/runs/{run}", "/connect/{sign_in}", "/approvals/{request}"];
+    route.method == Method::GET && linked.contains(&route.path)
 }
 
 /// What is wrong with an answer; nothing if it is as expected.

@@ -12,5 +12,6 @@ mod runs;
 mod sign_ins;
 mod site;
 mod table;
+mod workspaces;
 
 use site::Site;

@@ -3,6 +3,7 @@
 
 mod asked;
 mod audit;
+mod keys;
 mod known;
 mod lifecycle;
 mod limits;
@@ -32,6 +33,8 @@ pub(crate) type Table<K, V> = BTreeMap<(WorkspaceId, K), V>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub key_check: Option<(String, Vec<u8>)>,
+    pub workspace_keys: BTreeMap<(WorkspaceId, String), WorkspaceKeyRow>,
+    pub derived_keys: BTreeMap<String, Vec<u8>>,
     pub workspaces: BTreeMap<WorkspaceId, (String, Time)>,
     pub users: Table<UserId, UserRow>,
     pub sessions: BTreeMap<String, SessionRow>,

@@ -32,10 +32,14 @@ impl Tables {
                 workspace,
                 name,
                 at,
-            } => add(
-                self.workspaces.entry(workspace.clone()),
-                (name.clone(), *at),
-            ),
+            } => {
+                let taken = self.workspaces.values().any(|(known, _)| known == name);
+                demand(!taken, "name is taken")?;
+                add(
+                    self.workspaces.entry(workspace.clone()),
+                    (name.clone(), *at),
+                )
+            }
             Op::AddUser { workspace, user } => {
                 let taken = |((ws, _), row): (&(WorkspaceId, _), &UserRow)| {
                     ws == workspace && row.login == user.login
@@ -99,6 +103,7 @@ impl Tables {
                 self.key_check = Some((kek_id.clone(), check.clone()));
                 Ok(())
             }
+            Op::Keys(op) => self.keys(op),
             Op::BuryParent { .. }
             | Op::Adopt { .. }
             | Op::DropGrant { .. }

@@ -85,6 +85,7 @@ impl Store {
             clients client_columns ClientRow;
             connections connection_columns ConnectionRow;
             secrets secret_columns SecretRow;
+            workspace_keys workspace_key_columns WorkspaceKeyRow;
             grants grant_columns GrantRow;
             deleted_parents deleted_parent_columns DeletedParentRow;
             deleted_flows deleted_flow_columns DeletedFlowRow;
@@ -121,7 +122,7 @@ impl Tables {
     fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::new();
         of_model!(all, self,
-            users sessions login_links tokens policies seen roles identities oidc login_attempts hosts flows drafts build_values versions manifests clients connections secrets grants
+            users sessions login_links tokens policies seen roles identities oidc login_attempts hosts flows drafts build_values versions manifests clients connections secrets workspace_keys grants
             sign_ins attempts journal inbox idempotency requests vars named_secrets triggers
             audit_checkpoints audit_start audit_reviews admissions notices deleted_parents deleted_flows revocations
         );

@@ -4,6 +4,7 @@ pub(crate) mod asked;
 pub(crate) mod audit;
 mod connections;
 mod flows;
+mod keys;
 mod known;
 mod lifecycle;
 mod log;

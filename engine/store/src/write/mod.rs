@@ -4,6 +4,7 @@ mod asked;
 pub(crate) mod audit;
 mod connections;
 mod flows;
+mod keys;
 mod known;
 mod lifecycle;
 pub(crate) mod limits;
@@ -224,6 +225,7 @@ impl Op {
             Self::TryRevocation { .. } => "try_revocation",
             Self::EndRevocation { .. } => "end_revocation",
             Self::SetKeyCheck { .. } => "set_key_check",
+            Self::Keys(_) => "keys",
             Self::AddSignIn { .. } => "add_sign_in",
             Self::MoveSignIn { .. } => "move_sign_in",
             Self::CloseSignIns { .. } => "close_sign_ins",
@@ -384,6 +386,7 @@ impl Op {
                 revocation,
             } => lifecycle::end_revocation(workspace, revocation),
             Self::SetKeyCheck { kek_id, check } => people::set_key_check(kek_id, check),
+            Self::Keys(op) => keys::statements(op),
             Self::AddSignIn { workspace, sign_in } => connections::add_sign_in(workspace, sign_in),
             Self::MoveSignIn {
                 workspace,
