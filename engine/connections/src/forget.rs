@@ -206,9 +206,10 @@ impl Connections {
             user: user.clone(),
         };
         self.commit(vec![forget], audit).await?;
-        let mut told = stream::iter(&to_tell)
-            .map(|row| self.tell_provider(&reader, Some(row), who))
-            .buffer_unordered(AT_ONCE);
+        let reader = &reader;
+        let tell =
+            |row: RevocationRow| async move { self.tell_provider(reader, Some(&row), who).await };
+        let mut told = stream::iter(to_tell).map(tell).buffer_unordered(AT_ONCE);
         while let Some(came) = told.next().await {
             match came {
                 AtProvider::Revoked => forgotten.revoked += 1,

@@ -46,5 +46,5 @@ pub use page::{Finished, SignInView};
 pub use pending::{ConnectKind, ConnectTarget};
 pub use revoke::AtProvider;
 pub use surface::Surface;
-pub use usage::{Usable, Use};
+pub use usage::{Usable, Use, person_left};
 pub use who::Who;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actas_core::app::Manifest;
+use actas_core::error::PERSON_DISABLED;
 use actas_core::ids::{ConnectionId, RunId, UserId, WorkspaceId};
 use actas_core::run::{AskReason, ConnectionKind, Rule};
 use actas_core::{ErrorKind, StepError};
@@ -107,6 +108,12 @@ impl Connections {
         reader: &Reader,
         u: &Use,
     ) -> Result<ConnectionRow, UseError> {
+        // First of all: of somebody who left nothing else is left to look at, and they are not asked for it again.
+        if let Some(person) = &u.person
+            && !self.is_active(reader, person).await?
+        {
+            return Err(UseError::Unavailable(person_left()));
+        }
         let Some(row) = reader.connection(&u.connection).await? else {
             return Err(UseError::SignIn(AskReason::Missing));
         };
@@ -119,11 +126,7 @@ impl Connections {
             | (ConnectionKind::Personal, Rule::Shared | Rule::Owner) => false,
         };
         let here = row.only_run.as_ref().is_none_or(|run| *run == u.run);
-        let active = match &u.person {
-            Some(person) => self.is_active(reader, person).await?,
-            None => true,
-        };
-        if !theirs || !here || row.app != u.manifest.app || !active {
+        if !theirs || !here || row.app != u.manifest.app {
             self.not_theirs(u, &row).await;
             return Err(UseError::NotTheirs);
         }
@@ -198,6 +201,16 @@ impl Connections {
             tracing::error!("refused use of a connection cannot be audited: {error}");
         }
     }
+}
+
+/// What a step fails with that would act for somebody who was switched off.
+pub fn person_left() -> StepError {
+    StepError::new(
+        ErrorKind::Rejected,
+        "the person that this step acts for was switched off",
+    )
+    .with_code(PERSON_DISABLED)
+    .with_help("somebody else runs the flow anew, as themselves")
 }
 
 pub(crate) fn facts(row: &ConnectionRow) -> Result<Value, UseError> {

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::StepPath;
 
+/// The code of a step that would act for somebody who was switched off.
+pub const PERSON_DISABLED: &str = "person_disabled";
+
 /// What kind of trouble it is; decides what the engine does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

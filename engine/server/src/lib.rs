@@ -20,6 +20,7 @@ pub mod dynamic;
 pub mod export;
 pub mod gate;
 pub mod leaves;
+pub mod leaving;
 pub mod listen;
 pub mod origin;
 pub mod pages;

@@ -322,6 +322,8 @@ fn people_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/users" Either with(P::UsersView), api::users::list, "People.", Nothing),
         private!(Api POST "/api/v1/users" Either with(P::UsersEdit), api::users::add, "Adds a person; answers a person with the new one's one-time link, and a program without.", Nothing),
         private!(Api PUT "/api/v1/users/{login}" Either with(P::UsersEdit), api::users::change, "Changes a person.", Workspace),
+        private!(Api POST "/api/v1/users/{login}/disable" Either with(P::UsersEdit), api::users::disable, "Switches a person off: their access ends, their own connections are erased and revoked, their runs stop.", Workspace),
+        private!(Api POST "/api/v1/users/{login}/erase" Session with(P::UsersErase), api::users::erase, "Switches a person off and erases what is known of them, in the audit log too.", Workspace),
         private!(Api POST "/api/v1/users/{login}/link" Session with(P::UsersEdit), api::users::link, "A new one-time link for a person.", Workspace),
         private!(Api GET "/api/v1/roles" Either with(P::UsersView), api::roles::list, "Roles: those that come with Actas and the workspace's own.", Nothing),
         private!(Api PUT "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::put, "Makes or changes a role of the workspace's own.", Workspace),

@@ -50,6 +50,19 @@ pub enum UsersCommand {
         #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
         disabled: Option<bool>,
     },
+    /// Switch a person off who left: their access ends, their own connections are erased and revoked, their runs stop.
+    Disable {
+        /// Their login.
+        login: String,
+    },
+    /// Switch a person off and erase what is known of them, in the audit log too. Cannot be undone.
+    Erase {
+        /// Their login.
+        login: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a new one-time link for a person, with which they choose a password.
     Link {
         /// Their login.

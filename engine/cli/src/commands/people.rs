@@ -1,10 +1,12 @@
 //! People and their API tokens.
 
+use std::io::{IsTerminal, Write, stderr, stdin};
+
 use serde_json::{Map, Value, json};
 
 use crate::args::{TokensCommand, UsersCommand};
 use crate::client::{Client, part};
-use crate::exit::Done;
+use crate::exit::{Done, Failed};
 use crate::output::{Output, cell, items, moment, table, texts};
 
 /// `users …`.
@@ -93,6 +95,20 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
                 format!("{login}: {}", texts(answer, "roles").join(", "))
             })
         }
+        UsersCommand::Disable { login } => {
+            let path = format!("/api/v1/users/{}/disable", part(login));
+            let answer = client.post(&path, &json!({})).await?;
+            output.data(&answer, |answer| let_go(login, answer))
+        }
+        UsersCommand::Erase { login, yes } => {
+            if !yes && !confirmed(login)? {
+                return Ok(());
+            }
+            let path = format!("/api/v1/users/{}/erase", part(login));
+            let answer = client.post(&path, &json!({})).await?;
+            output.say("nothing is left but that there was somebody");
+            output.data(&answer, |answer| let_go(login, answer))
+        }
         UsersCommand::Link { login } => {
             let answer = client
                 .post(&format!("/api/v1/users/{}/link", part(login)), &json!({}))
@@ -103,6 +119,40 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
             output.data(&answer, |answer| cell(answer, "link"))
         }
     }
+}
+
+/// What was let go of with a person.
+fn let_go(login: &str, answer: &Value) -> String {
+    let mut text = format!(
+        "{login} is switched off; {} connections erased, {} of them revoked at their apps, {} to be revoked later",
+        cell(answer, "connections"),
+        cell(answer, "revoked"),
+        cell(answer, "revoked_later"),
+    );
+    let holds = texts(answer, "holds");
+    if !holds.is_empty() {
+        text.push_str(&format!(
+            "\nshared connections that need somebody else's account: {}",
+            holds.join(", ")
+        ));
+    }
+    text
+}
+
+/// Asks at a terminal; elsewhere it has to be said.
+fn confirmed(login: &str) -> Result<bool, Failed> {
+    if !stdin().is_terminal() {
+        return Err(Failed::Usage(format!(
+            "erasing {login} cannot be undone: say --yes"
+        )));
+    }
+    let _ = write!(
+        stderr(),
+        "Erase what is known of {login}? It cannot be undone. [y/N] "
+    );
+    let mut answer = String::new();
+    let read = stdin().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "yes"))
 }
 
 /// `tokens …`.

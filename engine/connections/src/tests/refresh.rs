@@ -278,10 +278,11 @@ async fn a_personal_connection_is_checked_at_the_point_of_use() {
             user: disabled,
         }])
         .await;
-    assert!(matches!(
-        bench.connections.credential(&using).await,
-        Err(UseError::NotTheirs)
-    ));
+    let left = bench.connections.credential(&using).await;
+    assert!(
+        matches!(&left, Err(UseError::Unavailable(error)) if error.code.as_deref() == Some("person_disabled")),
+        "{left:?}"
+    );
     assert!(
         bench
             .audited("connection.refused", Some("not_theirs"))

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::error::{ErrorKind, StepError};
+use crate::error::{ErrorKind, PERSON_DISABLED, StepError};
 use crate::flow::SlotKind;
 use crate::flow::plan::{HoldKind, Role, Work};
 use crate::ids::{StepPath, UserId};
@@ -363,7 +363,12 @@ fn acted(hidden: bool, acted_as: &ActedAs) -> Value {
 
 fn told(hidden: bool, error: &StepError) -> Value {
     if hidden {
-        return json!({"kind": error.kind, "step": error.step, "private": true});
+        let mut shown = json!({"kind": error.kind, "step": error.step, "private": true});
+        // That whoever it acts for was switched off is no app's word, and those who look after runs have to know it.
+        if error.code.as_deref() == Some(PERSON_DISABLED) {
+            shown["code"] = json!(PERSON_DISABLED);
+        }
+        return shown;
     }
     json!({
         "kind": error.kind,

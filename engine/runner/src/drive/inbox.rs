@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actas_connections::Resolution;
+use actas_connections::{Resolution, person_left};
 use actas_core::Time;
-use actas_core::ids::{RequestId, StepPath};
+use actas_core::ids::{RequestId, SlotName, StepPath};
 use actas_core::run::{Answer, AskReason, Decider, Event, Person, SlotState};
 use actas_store::{Commit, InboxMessage, InboxRow, Op, system};
 
@@ -23,26 +23,39 @@ impl Drive {
         }
     }
 
+    /// Somebody signed in for a slot that asks, or nobody will any more.
+    async fn signed_in(&mut self, slot: SlotName) -> Result<(), Stop> {
+        let number = self.version.plan.slots.iter().position(|s| s.name == slot);
+        let asks = |n: &usize| matches!(self.run.slots[*n], SlotState::Asked { .. });
+        let Some(number) = number.filter(asks) else {
+            return Ok(());
+        };
+        let close = Op::CloseSignIns {
+            workspace: self.workspace.clone(),
+            run: self.id.clone(),
+            slot: Some(slot.clone()),
+        };
+        // Whoever was switched off is not waited for.
+        if self.has_left(number).await {
+            self.ops.push(close);
+            return self.fail_slot(number, &person_left());
+        }
+        if let Some(asking) = self.asking(number).await
+            && let Some(Resolution::Bound(bound)) = self.look_up(&asking).await
+        {
+            self.ops.push(close);
+            let at = system::now();
+            self.take(Event::SlotBound { slot, bound, at })?;
+        }
+        Ok(())
+    }
+
     /// Takes in what came from outside. The inbox rows go in the commit of the events they became.
     pub(super) async fn hear(&mut self, inbox: Vec<InboxRow>) -> Result<(), Stop> {
         for row in inbox {
             let at = system::now();
             match row.message {
-                InboxMessage::SignedIn { slot } => {
-                    let number = self.version.plan.slots.iter().position(|s| s.name == slot);
-                    if let Some(number) =
-                        number.filter(|n| matches!(self.run.slots[*n], SlotState::Asked { .. }))
-                        && let Some(asking) = self.asking(number).await
-                        && let Some(Resolution::Bound(bound)) = self.look_up(&asking).await
-                    {
-                        self.ops.push(Op::CloseSignIns {
-                            workspace: self.workspace.clone(),
-                            run: self.id.clone(),
-                            slot: Some(slot.clone()),
-                        });
-                        self.take(Event::SlotBound { slot, bound, at })?;
-                    }
-                }
+                InboxMessage::SignedIn { slot } => self.signed_in(slot).await?,
                 InboxMessage::Declined { slot, sign_in } => {
                     let number = self.version.plan.slots.iter().position(|s| s.name == slot);
                     // Somebody else's no to what they were asked for the same slot is not this person's.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actas_connections::{ConnectionsError, Resolution, SlotAsk};
+use actas_connections::{ConnectionsError, Resolution, SlotAsk, person_left};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{AppName, ConnectionId, InboxId, SignInId, SlotName};
 use actas_core::run::Event;
@@ -25,6 +25,9 @@ impl Drive {
     pub(super) async fn resolve(&mut self, slot: usize) -> Result<(), Stop> {
         let at = system::now();
         let name = self.version.plan.slots[slot].name.clone();
+        if self.has_left(slot).await {
+            return self.fail_slot(slot, &person_left());
+        }
         let asking = self.asking(slot).await;
         let found = match &asking {
             Some(asking) => self.look_up(asking).await,
@@ -70,13 +73,32 @@ impl Drive {
                     (None, None) if self.run.slot_person(slot).is_none() => nobody(&name),
                     (None, _) => gone(format!("connection `{name}` is not there any more")),
                 };
-                for event in self.run.slot_failed(slot, &error, at) {
-                    self.take(event)?;
-                }
-                return Ok(());
+                return self.fail_slot(slot, &error);
             }
         };
         self.take(event)
+    }
+
+    /// The steps that need a slot fail.
+    pub(super) fn fail_slot(&mut self, slot: usize, error: &StepError) -> Result<(), Stop> {
+        for event in self.run.slot_failed(slot, error, system::now()) {
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
+    /// Whether whoever the slot acts for, or through a shared connection whoever runs the flow, was switched off meanwhile. If the store does not
+    /// say, it is asked once more at the point of use.
+    pub(super) async fn has_left(&self, slot: usize) -> bool {
+        let invoker = || self.run.created.as_ref()?.invoker.clone();
+        let person = self
+            .run
+            .slot_person(slot)
+            .map(|(id, _)| id)
+            .or_else(|| invoker().map(|invoker| invoker.id));
+        let Some(person) = person else { return false };
+        let reader = self.inner.store.reader(&self.workspace);
+        matches!(reader.user(&person).await, Ok(Some(user)) if user.disabled)
     }
 
     /// Whether there is a connection, however long the store takes to say; none if there can be none any more.

@@ -13,6 +13,7 @@ use crate::api::{json as answer, ok};
 use crate::call::Call;
 use crate::context::{Context, Via};
 use crate::gate::hash_of;
+use crate::leaving;
 use crate::problem::Problem;
 use crate::routes::Answer;
 use crate::secrets;
@@ -39,6 +40,7 @@ pub fn is_login(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !text.ends_with('.')
+        && !text.starts_with("erased.")
         && text != "everyone"
         && text
             .bytes()
@@ -191,14 +193,13 @@ pub async fn change(cx: Context, call: Call) -> Answer {
     user.name = body.name.unwrap_or(user.name);
     user.email = body.email.or(user.email);
     user.manager = body.manager.or(user.manager);
+    // Who comes back starts anew; who goes leaves everything behind, and only then is the rest of the row changed.
+    let leaves = body.disabled == Some(true) && !user.disabled;
     user.disabled = body.disabled.unwrap_or(user.disabled);
-    let owners = cx.reader.users().await?;
-    let is_owner = |user: &UserRow| !user.disabled && user.roles.iter().any(|r| r == "owner");
-    if !is_owner(&user) && !owners.iter().any(|o| o.id != user.id && is_owner(o)) {
-        return Err(Problem::conflict(
-            "last_owner",
-            "the workspace needs an owner: make somebody else one first",
-        ));
+    keeps_an_owner(&cx, &user).await?;
+    if leaves {
+        leaving::switch_off(&cx, &user).await?;
+        user.local = false;
     }
     let commit = Commit {
         audit: vec![cx.audit("user.changed", "user", user.id.as_str())],
@@ -210,6 +211,56 @@ pub async fn change(cx: Context, call: Call) -> Answer {
     cx.app.store.commit(commit).await?;
     cx.app.access_ended();
     Ok(ok(&view(&user)))
+}
+
+/// That there is an owner still when this person is as they are to be.
+async fn keeps_an_owner(cx: &Context, user: &UserRow) -> Result<(), Problem> {
+    let is_owner = |user: &UserRow| !user.disabled && user.roles.iter().any(|r| r == "owner");
+    let users = cx.reader.users().await?;
+    if is_owner(user) || users.iter().any(|o| o.id != user.id && is_owner(o)) {
+        return Ok(());
+    }
+    Err(Problem::conflict(
+        "last_owner",
+        "the workspace needs an owner: make somebody else one first",
+    ))
+}
+
+/// `POST /users/{login}/disable`: somebody left. Again for somebody who is switched off, it finishes what broke off.
+pub async fn disable(cx: Context, call: Call) -> Answer {
+    let user = leaver(&cx, &call).await?;
+    let forgotten = leaving::switch_off(&cx, &user).await?;
+    Ok(ok(&leaving::view(&user, &forgotten)))
+}
+
+/// `POST /users/{login}/erase`: leaves nothing of them but that there was somebody.
+pub async fn erase(cx: Context, call: Call) -> Answer {
+    let user = leaver(&cx, &call).await?;
+    if user.id == cx.user.id {
+        return Err(Problem::conflict(
+            "own_erasure",
+            "nobody erases themselves: another owner does it",
+        ));
+    }
+    let forgotten = leaving::switch_off(&cx, &user).await?;
+    leaving::erase(&cx, &user).await?;
+    let mut shown = leaving::view(&user, &forgotten);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("erased".into(), json!(true));
+    }
+    Ok(ok(&shown))
+}
+
+/// The person of the path, whom the caller may let go.
+async fn leaver(cx: &Context, call: &Call) -> Result<UserRow, Problem> {
+    let user = user_of(cx, call).await?;
+    may_give(cx, &user.roles).await?;
+    let off = UserRow {
+        disabled: true,
+        ..user.clone()
+    };
+    keeps_an_owner(cx, &off).await?;
+    Ok(user)
 }
 
 /// `POST /users/{login}/link`
@@ -247,6 +298,7 @@ mod tests {
             ".ana",
             "an a",
             "a/b",
+            "erased.usr_1",
             "an%61",
             "änn",
         ] {

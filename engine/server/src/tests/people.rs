@@ -364,3 +364,125 @@ async fn a_policy_that_is_changed_leaves_the_others_and_the_record_says_which() 
     Answer::of(by_token).await.refused(403);
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn who_is_switched_off_is_out_everywhere_and_what_runs_for_them_stops() {
+    let site = Site::start().await;
+    site.configure_crm().await;
+    site.publish("note", super::site::NOTE).await;
+    let all = json!({"runners": ["everyone"]});
+    site.put("olga", "PUT", "/flows/note/runners", all)
+        .await
+        .ok();
+    let mut browser = site.person("ana", &["runner"]).await;
+    let token = site.token("ana").await;
+    // An account of hers, a run that used it, and one of another connection's that waits for her.
+    let first = site.run("ana", "note", json!({})).await;
+    let url = first["paused"]["connections"][0]["url"].as_str().unwrap();
+    let page = browser.open(url).await;
+    site.sign_in(&mut browser, &page, "Sign in with Sandbox CRM", "ana")
+        .await;
+    site.until("ana", first["run"].as_str().unwrap(), "succeeded")
+        .await;
+    let own = site.get("ana", "/me/connections").await.ok();
+    let id = own["connections"][0]["id"].as_str().unwrap();
+    Answer::of(site.cli("ana", "DELETE", &format!("/me/connections/{id}")))
+        .await
+        .ok();
+    let waits = site.run("ana", "note", json!({})).await;
+    assert_eq!(waits["state"], "paused", "{waits:#}");
+    let url = waits["paused"]["connections"][0]["url"].as_str().unwrap();
+
+    site.person("adam", &["admin"]).await;
+    let off = site.put("adam", "POST", "/users/ana/disable", json!({}));
+    assert_eq!(off.await.ok()["disabled"], true);
+    let me = site.net("GET", "/api/v1/me").bearer_auth(&token);
+    assert_eq!(Answer::of(me).await.refused(401), "not_logged_in");
+    assert!(browser.open(url).await.url.path().ends_with("/login"));
+    let run = site
+        .until("olga", waits["run"].as_str().unwrap(), "failed")
+        .await;
+    assert_eq!(run["error"]["code"], "person_disabled", "{run:#}");
+    let again = site.put("adam", "POST", "/users/ana/disable", json!({}));
+    assert_eq!(again.await.ok()["connections"], 0);
+    // Who comes back starts anew: nothing that was made before counts.
+    let back = json!({"disabled": false, "local": true});
+    site.put("olga", "PUT", "/users/ana", back).await.ok();
+    let me = site.net("GET", "/api/v1/me").bearer_auth(&token);
+    assert_eq!(Answer::of(me).await.refused(401), "not_logged_in");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_under_way_stops_at_its_next_use_of_an_account_of_whoever_left() {
+    let site = Site::start().await;
+    site.configure_crm().await;
+    let text = super::site::NOTE.replacen("flow: note", "flow: twice", 1);
+    let text = text.replacen(
+        "outputs:",
+        "  ask: {uses: core.approve, needs: [note], with: {who: \"olga\", title: Go on}}\n  more: {uses: sandbox_crm.create_record, connection: crm, needs: [ask], with: {object: Note, fields: {Text: more}}}\noutputs:",
+        1,
+    );
+    site.publish("twice", &text).await;
+    let all = json!({"runners": ["everyone"]});
+    site.put("olga", "PUT", "/flows/twice/runners", all)
+        .await
+        .ok();
+    let mut browser = site.person("ben", &["runner"]).await;
+    let first = site.run("ben", "twice", json!({})).await;
+    let run = first["run"].as_str().unwrap();
+    let url = first["paused"]["connections"][0]["url"].as_str().unwrap();
+    let page = browser.open(url).await;
+    site.sign_in(&mut browser, &page, "Sign in with Sandbox CRM", "ben")
+        .await;
+    // The approval is asked for once the note is there.
+    let id = site.until_asked("ben", run).await;
+    assert!(id.starts_with("rq_"), "{id}");
+    let before = site.crm.records().len();
+
+    let off = site.put("olga", "POST", "/users/ben/disable", json!({}));
+    assert_eq!(off.await.ok()["connections"], 1);
+    let yes = json!({"step": "ask", "decision": "approved"});
+    site.put("olga", "POST", &format!("/runs/{run}/approve"), yes)
+        .await
+        .ok();
+    let done = site.until("olga", run, "failed").await;
+    assert_eq!(done["error"]["code"], "person_disabled", "{done:#}");
+    assert_eq!(site.crm.records().len(), before, "nothing was done as them");
+    site.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_who_is_erased_leaves_a_log_that_verifies_and_a_login_that_inherits_nothing() {
+    let site = Site::start().await;
+    site.publish("hello", super::site::HELLO).await;
+    site.person("ana", &["runner"]).await;
+    site.person("adam", &["admin"]).await;
+    let named = json!({"runners": ["ana", "role:builder"]});
+    site.put("olga", "PUT", "/flows/hello/runners", named)
+        .await
+        .ok();
+    let managed = json!({"login": "ben", "roles": ["runner"], "manager": "ana"});
+    site.put("olga", "POST", "/users", managed).await.ok();
+    let refused = site.put("adam", "POST", "/users/ana/erase", json!({}));
+    assert_eq!(refused.await.body["privilege"], "users.erase");
+    let own = site.put("olga", "POST", "/users/olga/erase", json!({}));
+    assert_eq!(own.await.refused(409), "last_owner");
+
+    let gone = site.put("olga", "POST", "/users/ana/erase", json!({}));
+    assert_eq!(gone.await.ok()["erased"], true);
+    let users = site.get("olga", "/users").await.ok().to_string();
+    let audit = site.get("olga", "/audit?limit=500").await.ok().to_string();
+    for shown in [&users, &audit] {
+        assert!(!shown.contains("\"ana\""), "{shown}");
+        assert!(!shown.contains("ana@sandbox.example"), "{shown}");
+    }
+    let verified = site.get("olga", "/audit/verify").await.ok();
+    assert_eq!(verified["ok"], true, "{verified:#}");
+    let runners = site.get("olga", "/flows/hello/runners").await.ok();
+    assert_eq!(runners["runners"], json!(["role:builder"]));
+    site.person("ana", &["runner"]).await;
+    let run = site.put("ana", "POST", "/flows/hello/runs", json!({}));
+    assert_eq!(run.await.status, 404);
+    site.server.stop().await;
+}

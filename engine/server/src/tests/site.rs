@@ -257,6 +257,19 @@ impl Site {
         panic!("the run did not become {state}: {last:#}");
     }
 
+    /// The request by which a run asks for an approval, once it does.
+    pub async fn until_asked(&self, login: &str, run: &str) -> String {
+        let mut last = Value::Null;
+        for _ in 0..200 {
+            last = self.get(login, &format!("/runs/{run}")).await.ok();
+            if let Some(id) = last["paused"]["approvals"][0]["request"].as_str() {
+                return id.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the run asks for no approval: {last:#}");
+    }
+
     /// Signs in at the CRM as somebody, from a page of ours whose button leads there; gives the page that the callback answers.
     pub async fn sign_in(
         &self,
