@@ -42,6 +42,7 @@ fn all() -> Vec<App> {
         app!("core", core_app::natives),
         app!("http", http_app::natives),
         app!("sandbox_crm", Vec::new),
+        app!("sandbox_erp", Vec::new),
     ]
 }
 

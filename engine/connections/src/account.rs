@@ -9,7 +9,7 @@ use actas_core::ids::{ClientId, ConnectionId, FlowId, SlotName, UserId};
 use actas_core::run::AskReason;
 use actas_store::{ConnectionRow, ReadError, Reader};
 
-use crate::ask::{Fits, Resolution, SlotAsk, dead, enough};
+use crate::ask::{Fits, Resolution, SlotAsk, dead, suffices};
 use crate::connections::{Connections, settings};
 use crate::errors::ConnectionsError;
 use crate::surface::Surface;
@@ -153,7 +153,7 @@ impl Connections {
             .filter(|row| {
                 wanted.fits.takes(row)
                     && dead(row.state).is_none()
-                    && enough(wanted.surface.scopes.iter(), &row.scopes)
+                    && suffices(row, wanted.surface.scopes.iter())
             })
             .collect())
     }

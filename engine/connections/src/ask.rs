@@ -115,6 +115,11 @@ pub(crate) fn enough<'a>(mut wanted: impl Iterator<Item = &'a String>, granted: 
     })
 }
 
+/// Whether a connection reaches as far as is wanted. Only OAuth knows scopes: what else an account may do, its app alone knows.
+pub(crate) fn suffices<'a>(row: &ConnectionRow, wanted: impl Iterator<Item = &'a String>) -> bool {
+    row.scheme.is_typed() || enough(wanted, &row.scopes)
+}
+
 /// The slot whose person a connection must have been made by: what decides whether it may be chosen there at all.
 pub(crate) struct Fits<'a> {
     pub(crate) person: &'a UserId,
@@ -227,7 +232,7 @@ impl Connections {
         if let Some(reason) = dead(row.state) {
             return Ok(Resolution::ask(reason, Some(&row)));
         }
-        if !enough(ask.surface.scopes.iter(), &row.scopes) {
+        if !suffices(&row, ask.surface.scopes.iter()) {
             return Ok(Resolution::ask(AskReason::Scopes, Some(&row)));
         }
         // What cannot be read was not agreed to.
@@ -271,7 +276,7 @@ impl Connections {
             None => Resolution::ask(AskReason::Missing, None),
             Some(row) => match dead(row.state) {
                 Some(reason) => Resolution::ask(reason, Some(&row)),
-                None if !enough(ask.surface.scopes.iter(), &row.scopes) => {
+                None if !suffices(&row, ask.surface.scopes.iter()) => {
                     Resolution::ask(AskReason::Scopes, Some(&row))
                 }
                 None => Resolution::bound(row, Rule::BuildTime),

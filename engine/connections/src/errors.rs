@@ -226,6 +226,76 @@ impl CallbackError {
     }
 }
 
+/// Why what was typed is not stored. No message holds any of it.
+#[derive(Debug, thiserror::Error)]
+pub enum GiveError {
+    /// The app does not offer this kind of sign-in, or the workspace does not allow it here.
+    #[error("this kind of sign-in cannot be used here")]
+    NotOffered,
+    /// What was typed does not have the form that the app asks for.
+    #[error("{}", .0.join("; "))]
+    Fields(Vec<String>),
+    /// The app refused it. It was tried once.
+    #[error(
+        "the app did not accept this: nothing was stored; look at what you typed before you try again, because some apps lock an account after a few wrong tries"
+    )]
+    Refused,
+    /// The app or the way to it is down.
+    #[error("the app does not answer: nothing was stored; try again later")]
+    Unavailable,
+    /// It is good, but of another account.
+    #[error(
+        "this belongs to another account than the one this connection is for: nothing was changed"
+    )]
+    OtherAccount,
+    /// There is nothing to give it for.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    /// The store.
+    #[error("the server cannot store it just now: try again")]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error("the server cannot store it just now: try again")]
+    Commit(#[from] CommitError),
+}
+
+impl GiveError {
+    /// A stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotOffered => "kind_not_offered",
+            Self::Fields(_) => "fields_invalid",
+            Self::Refused => "credential_refused",
+            Self::Unavailable => "app_unavailable",
+            Self::OtherAccount => "other_account",
+            Self::SignIn(error) => error.code(),
+            Self::Read(_) | Self::Commit(_) => "store_unavailable",
+        }
+    }
+}
+
+impl From<SettleError> for GiveError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Gone => Self::SignIn(SignInError::NotFound),
+            SettleError::OtherAccount => Self::OtherAccount,
+            // Scopes are of OAuth alone.
+            SettleError::MissingScopes => Self::NotOffered,
+            SettleError::WrongPerson => Self::SignIn(SignInError::NotYours),
+            SettleError::Done => Self::SignIn(SignInError::Done),
+            SettleError::Over => Self::SignIn(SignInError::Over),
+            SettleError::Read(error) => error.into(),
+            SettleError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<crate::connections::SetupError> for GiveError {
+    fn from(error: crate::connections::SetupError) -> Self {
+        Self::SignIn(error.into())
+    }
+}
+
 /// Why what was given is not stored, whatever kind of sign-in it came by.
 #[derive(Debug)]
 pub(crate) enum SettleError {

@@ -186,29 +186,8 @@ impl Connections {
         who: &Who,
     ) -> Result<Url, SignInError> {
         let reader = self.reader(workspace);
-        if !self.is_active(&reader, user).await? {
-            return Err(SignInError::NotYours);
-        }
+        self.may_become(&reader, target, user).await?;
         let client = self.client(&reader, &target.client).await?;
-        match &target.kind {
-            ConnectKind::Shared { name } => {
-                if reader.shared_connection(name).await?.is_some() {
-                    return Err(SignInError::Taken(name.to_string()));
-                }
-            }
-            ConnectKind::Personal {
-                parent: Some(parent),
-                ..
-            } => {
-                let parent = reader.connection(parent).await?;
-                if !parent.is_some_and(|row| {
-                    row.kind == ConnectionKind::Shared && row.client == target.client
-                }) {
-                    return Err(SignInError::NotUsable);
-                }
-            }
-            ConnectKind::Personal { parent: None, .. } => {}
-        }
         let manifest = self.app(&target.app)?;
         let scopes = target.scopes_of(&manifest);
         let purpose = Purpose {
@@ -234,6 +213,38 @@ impl Connections {
             draft,
         )
         .await
+    }
+
+    /// Whether a connection may become what somebody wants of it.
+    pub(crate) async fn may_become(
+        &self,
+        reader: &Reader,
+        target: &ConnectTarget,
+        user: &UserId,
+    ) -> Result<(), SignInError> {
+        if !self.is_active(reader, user).await? {
+            return Err(SignInError::NotYours);
+        }
+        match &target.kind {
+            ConnectKind::Shared { name } => {
+                if reader.shared_connection(name).await?.is_some() {
+                    return Err(SignInError::Taken(name.to_string()));
+                }
+            }
+            ConnectKind::Personal {
+                parent: Some(parent),
+                ..
+            } => {
+                let parent = reader.connection(parent).await?;
+                if !parent.is_some_and(|row| {
+                    row.kind == ConnectionKind::Shared && row.client == target.client
+                }) {
+                    return Err(SignInError::NotUsable);
+                }
+            }
+            ConnectKind::Personal { parent: None, .. } => {}
+        }
+        Ok(())
     }
 
     /// Begins to renew a connection from the list; the same account must sign in. A personal one by its owner only.

@@ -103,7 +103,7 @@ impl Connections {
         }
         // Only OAuth knows scopes; what else an app lets somebody do, it alone knows.
         if let Some(asked) = wanted.asked
-            && given.scheme == Scheme::Oauth2
+            && !given.scheme.is_typed()
             && !enough(asked.surface.scopes.iter(), &given.scopes)
         {
             return Err(SettleError::MissingScopes);
@@ -387,7 +387,7 @@ impl Connections {
 }
 
 /// An app that cannot say whose account it is: then each connection is an account of its own.
-fn nameless(wanted: Wanted<'_>) -> Account {
+pub(crate) fn nameless(wanted: Wanted<'_>) -> Account {
     wanted.renew.map_or_else(
         || Account {
             subject: connection_id().to_string(),

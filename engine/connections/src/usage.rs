@@ -17,6 +17,7 @@ use crate::connections::{Connections, now};
 use crate::errors::UseError;
 use crate::secrets::{ACCESS, SecretError};
 use crate::token::scheme;
+use crate::typed::TypedError;
 use crate::who::Who;
 
 /// How exactly the last use of a connection is known.
@@ -94,6 +95,9 @@ impl Connections {
         let row = self.permitted(&reader, u).await?;
         let row = if row.token_version > token_version {
             row
+        } else if row.scheme.is_typed() {
+            // Never a second time: some apps lock an account after a few wrong passwords.
+            return Err(self.revoked(u, row, "credential_refused").await?);
         } else if self.inner.flights.is_fresh(&row.id, token_version, now()) {
             return Err(self.revoked(u, row, "refused_when_fresh").await?);
         } else {
@@ -154,6 +158,9 @@ impl Connections {
         u: &Use,
         row: ConnectionRow,
     ) -> Result<Usable, UseError> {
+        if row.scheme.is_typed() {
+            return self.usable_typed(reader, u, row).await;
+        }
         let (row, token) = match self.secret(reader, row, ACCESS).await {
             Ok(found) => found,
             Err(SecretError::Read(error)) => return Err(error.into()),
@@ -179,6 +186,37 @@ impl Connections {
         let hosts = u.manifest.hosts(&facts).map_err(UseError::Unavailable)?;
         Ok(Usable {
             credential: Credential::new(scheme(token, key, &self.inner.nonces), hosts),
+            facts,
+            token_version: row.token_version,
+            account: row.account,
+        })
+    }
+
+    /// The same for a credential that somebody typed.
+    async fn usable_typed(
+        &self,
+        reader: &Reader,
+        u: &Use,
+        row: ConnectionRow,
+    ) -> Result<Usable, UseError> {
+        let (row, scheme) = match self.typed_credential(reader, row, &u.manifest).await {
+            Ok(found) => found,
+            Err(TypedError::NotOffered(error)) => return Err(UseError::Unavailable(error)),
+            Err(TypedError::Secret(SecretError::Read(error))) => return Err(error.into()),
+            Err(TypedError::Secret(SecretError::Integrity)) => {
+                return Err(UseError::Unavailable(broken_seal()));
+            }
+        };
+        if let Some(reason) = dead(row.state) {
+            return Err(UseError::SignIn(reason));
+        }
+        let Some(scheme) = scheme else {
+            return Err(UseError::SignIn(AskReason::Expired));
+        };
+        let facts = facts(&row)?;
+        let hosts = u.manifest.hosts(&facts).map_err(UseError::Unavailable)?;
+        Ok(Usable {
+            credential: Credential::new(scheme, hosts),
             facts,
             token_version: row.token_version,
             account: row.account,

@@ -9,7 +9,7 @@ use actas_store::{
     SignInRow, SignInState, system,
 };
 
-use crate::ask::{enough, surface_text};
+use crate::ask::{suffices, surface_text};
 use crate::connections::Connections;
 use crate::page::Asked;
 use crate::surface::Surface;
@@ -88,7 +88,7 @@ impl Connections {
                 .only_run
                 .as_ref()
                 .is_some_and(|run| Some(run) != row.run.as_ref())
-            || !enough(wanted.scopes.iter(), &connection.scopes)
+            || !suffices(connection, wanted.scopes.iter())
         {
             return Ok(false);
         }

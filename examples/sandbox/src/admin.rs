@@ -19,6 +19,7 @@ use crate::crm::messages::Message;
 use crate::crm::people::Person;
 use crate::crm::records::Record;
 use crate::crm::rights::Rights;
+use crate::erp::Document;
 use crate::faults::Fault;
 use crate::log::{Counts, Entry};
 use crate::oauth::grants::Grant;
@@ -35,6 +36,8 @@ pub(crate) fn routes(enabled: bool) -> Router<Arc<App>> {
         .route("/_sandbox/counts", get(counts))
         .route("/_sandbox/records", get(records))
         .route("/_sandbox/messages", get(messages))
+        .route("/_sandbox/documents", get(documents))
+        .route("/_sandbox/erp", post(set_erp))
         .route("/_sandbox/grants", get(grants))
         .route("/_sandbox/clients", post(register_client))
         .route("/_sandbox/people", post(add_person))
@@ -97,6 +100,31 @@ async fn grants(State(app): Shared) -> Json<Vec<Grant>> {
 
 async fn register_client(State(app): Shared, Json(client): Json<Client>) -> StatusCode {
     app.write(|state| state.clients.insert(client.id.clone(), client));
+    StatusCode::NO_CONTENT
+}
+
+async fn documents(State(app): Shared) -> Json<Vec<Document>> {
+    Json(app.read(|state| state.erp.documents().to_vec()))
+}
+
+/// What somebody comes to the ERP with from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetErp {
+    user: String,
+    password: Option<String>,
+    key: Option<String>,
+}
+
+async fn set_erp(State(app): Shared, Json(set): Json<SetErp>) -> StatusCode {
+    app.write(|state| {
+        if let Some(password) = set.password {
+            state.erp.passwords.insert(set.user.clone(), password);
+        }
+        if let Some(key) = set.key {
+            state.erp.keys.insert(key, set.user);
+        }
+    });
     StatusCode::NO_CONTENT
 }
 

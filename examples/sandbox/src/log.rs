@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::app::{App, Shared};
 use crate::crm::bearer;
+use crate::erp;
 use crate::faults::Act;
 use crate::system;
 use crate::wire::Peer;
@@ -145,6 +146,10 @@ impl Log {
         self.chosen(|entry| entry.path.starts_with("/api/"))
     }
 
+    pub(crate) fn erp_calls(&self) -> Calls {
+        self.chosen(|entry| entry.path.starts_with("/erp/"))
+    }
+
     pub(crate) fn token_requests(&self) -> Calls {
         self.chosen(|entry| entry.path == "/oauth/token")
     }
@@ -242,6 +247,10 @@ fn arriving(app: &Arc<App>, request: &Request) -> Entry {
     let grant =
         token.and_then(|token| app.read(|state| state.grants.once_belonged_to(token).cloned()));
     let (user, client) = grant.map(|grant| (grant.user, grant.client)).unzip();
+    let user = user.or_else(|| {
+        let erp = request.uri().path().starts_with("/erp/");
+        erp.then(|| erp::claimed(app, request.headers())).flatten()
+    });
     Entry {
         seq: 0,
         at: system::rfc3339(system::now()),

@@ -17,12 +17,13 @@ use crate::crm::messages::Message;
 use crate::crm::people::Person;
 use crate::crm::records::Record;
 use crate::crm::rights::Rights;
+use crate::erp::Document;
 use crate::faults::Fault;
 use crate::log::{Calls, Counts, Entry};
 use crate::oauth::grants::Grant;
 use crate::state::State;
 use crate::wire::{Peer, Wires};
-use crate::{admin, crm, log, oauth, pages};
+use crate::{admin, crm, erp, log, oauth, pages};
 
 /// A running sandbox. It ends when this is dropped; [`Sandbox::stop`] waits for it.
 #[derive(Debug)]
@@ -199,6 +200,40 @@ impl Sandbox {
         self.app.read(|state| state.messages.clone())
     }
 
+    /// All documents of the ERP, oldest first.
+    pub fn documents(&self) -> Vec<Document> {
+        self.app.read(|state| state.erp.documents().to_vec())
+    }
+
+    /// Changes a person's password in the ERP, as they themselves could there.
+    pub fn set_erp_password(&self, user: &str, password: &str) {
+        self.app.write(|state| {
+            let passwords = &mut state.erp.passwords;
+            passwords.insert(user.to_owned(), password.to_owned())
+        });
+    }
+
+    /// Makes a key or PIN of the ERP out to a person.
+    pub fn add_erp_key(&self, user: &str, key: &str) {
+        self.app
+            .write(|state| state.erp.keys.insert(key.to_owned(), user.to_owned()));
+    }
+
+    /// Takes a key or PIN of the ERP back.
+    pub fn drop_erp_key(&self, key: &str) {
+        self.app.write(|state| state.erp.keys.remove(key));
+    }
+
+    /// How often somebody came to the ERP with a wrong password, key or PIN.
+    pub fn erp_refusals(&self) -> u64 {
+        self.app.read(|state| state.erp.refused)
+    }
+
+    /// The calls to the ERP.
+    pub fn erp_calls(&self) -> Calls {
+        self.app.log.erp_calls()
+    }
+
     /// All that people agreed to, oldest first, with what became of it.
     pub fn grants(&self) -> Vec<Grant> {
         self.app.read(|state| state.grants.list())
@@ -227,6 +262,7 @@ fn router(app: &Arc<App>) -> Router {
         .merge(pages::routes())
         .merge(oauth::routes())
         .merge(crm::routes())
+        .merge(erp::routes())
         .merge(admin::routes(app.admin))
         .layer(middleware::from_fn_with_state(Arc::clone(app), log::record))
         .with_state(Arc::clone(app))

@@ -10,6 +10,7 @@ use crate::crm::accounts::{self, Account};
 use crate::crm::messages::Message;
 use crate::crm::people::{self, Person};
 use crate::crm::records::Records;
+use crate::erp::Erp;
 use crate::oauth::grants::Grants;
 use crate::oauth::sign_in::Sessions;
 
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub messages: Vec<Message>,
     pub sessions: Sessions,
     pub grants: Grants,
+    #[serde(default)]
+    pub erp: Erp,
     /// Milliseconds.
     pub access_token_ttl: i64,
 }
@@ -38,6 +41,7 @@ impl State {
             messages: Vec::new(),
             sessions: Sessions::default(),
             grants: Grants::default(),
+            erp: Erp::default(),
             access_token_ttl: 0,
         }
     }

@@ -194,6 +194,11 @@ impl Manifest {
         }
     }
 
+    /// Whether a credential is tried with another request than the one that tells whose account it is.
+    pub fn verifies_apart(&self) -> bool {
+        self.verify.is_some() || self.lookup.is_none()
+    }
+
     /// Whether the answer to [`Self::verify_call`] accepts the credential.
     ///
     /// # Errors
