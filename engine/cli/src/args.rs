@@ -1,5 +1,6 @@
 //! The command line as clap sees it. What each command does stands in its own file under [`crate::commands`].
 
+mod audit;
 mod operator;
 mod people;
 mod runs;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use audit::{AuditCommand, AuditFilters, ExportFormat, VerifyArgs};
 pub use operator::WorkspacesCommand;
 pub use people::{PoliciesCommand, RolesCommand, TokensCommand, UsersCommand};
 pub use runs::{Answer, RunsCommand};
@@ -120,6 +122,15 @@ pub struct Global {
         value_delimiter = ','
     )]
     pub egress_allow: Vec<String>,
+    /// Where signed checkpoints of the audit log are taken to: a file that is only added to, or an `https://` address.
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_AUDIT_CHECKPOINTS",
+        hide_env_values = true,
+        value_name = "FILE|URL"
+    )]
+    pub audit_checkpoints: Option<String>,
     /// Address of the pages: of `serve`, and of commands that start the engine themselves. Default `127.0.0.1:8080`.
     #[arg(
         long,
@@ -485,65 +496,6 @@ pub enum AppsCommand {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
-}
-
-/// `audit`
-#[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, made once, from the command line"
-)]
-pub enum AuditCommand {
-    /// The latest records.
-    List(AuditFilters),
-    /// One record, in plain words.
-    Show {
-        /// Its sequence number.
-        seq: i64,
-    },
-    /// Check the whole chain; exits 1 and names the first bad record.
-    Verify,
-}
-
-/// Which records.
-#[derive(Debug, Clone, Args)]
-pub struct AuditFilters {
-    /// Acted or was acted for (login).
-    #[arg(long)]
-    pub person: Option<String>,
-    /// In this flow.
-    #[arg(long)]
-    pub flow: Option<String>,
-    /// In this run.
-    #[arg(long)]
-    pub run: Option<String>,
-    /// Through this connection.
-    #[arg(long)]
-    pub connection: Option<String>,
-    /// As this external account.
-    #[arg(long)]
-    pub account: Option<String>,
-    /// On this record of an app, `TYPE/ID`.
-    #[arg(long)]
-    pub record: Option<String>,
-    /// This action, such as `run.created`.
-    #[arg(long)]
-    pub action: Option<String>,
-    /// This entry point, such as `cli`.
-    #[arg(long)]
-    pub entry: Option<String>,
-    /// This outcome, such as `refused`.
-    #[arg(long)]
-    pub outcome: Option<String>,
-    /// Not before this RFC 3339 time.
-    #[arg(long)]
-    pub since: Option<String>,
-    /// Before this RFC 3339 time.
-    #[arg(long)]
-    pub until: Option<String>,
-    /// How many.
-    #[arg(long, default_value_t = 50)]
-    pub limit: u32,
 }
 
 #[cfg(test)]

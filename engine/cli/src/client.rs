@@ -238,6 +238,34 @@ impl Client {
         Ok(Box::pin(events))
     }
 
+    /// GET of something long, taken piece by piece.
+    ///
+    /// # Errors
+    /// The server's problem, as the exit code it stands for; whatever `take` says; or that the end was cut off.
+    pub async fn pieces(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        let request = self.request(Method::GET, path);
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let text = answer.text().await.unwrap_or_default();
+            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            return Err(Refusal {
+                status: status.as_u16(),
+                problem,
+            }
+            .into());
+        }
+        let mut chunks = answer.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            take(&chunk.map_err(|e| self.unreachable(&e))?)?;
+        }
+        Ok(())
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {

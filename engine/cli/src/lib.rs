@@ -20,9 +20,10 @@ use actas_core::app::{Manifest, Natives};
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{AuditCommand, Cli, Command, Global};
 use crate::commands::{
-    audit, connections, flows, lists, local, operator, people, run, runs, serve, values, workspace,
+    audit, connections, flows, lists, local, operator, people, proof, run, runs, serve, values,
+    workspace,
 };
 use crate::exit::{Done, Failed};
 use crate::output::{Output, clean, colour};
@@ -82,6 +83,9 @@ async fn perform(cli: &Cli, parts: Parts, output: Output) -> Done {
         Command::Schema { of } => local::schema(*of, output),
         Command::Completions { shell } => completions(*shell, output),
         Command::Serve => serve::serve(global, parts, output).await,
+        Command::Audit(AuditCommand::Verify(args)) if args.export.is_some() => {
+            proof::of_export(args, output)
+        }
         command => {
             let session = Session::open(global, parts, output).await?;
             let done = with_session(&session, command, output).await;

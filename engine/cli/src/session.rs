@@ -215,6 +215,7 @@ fn failed(error: StartError) -> Failed {
         StartError::BadOwner(_)
         | StartError::Origin(_)
         | StartError::NeedsPublicUrl(_)
+        | StartError::Checkpoints(_)
         | StartError::NotLoopback(_) => Failed::Usage(error.to_string()),
         StartError::Store(StoreError::InUse(data)) => Failed::Unavailable(format!(
             "{} is in use by a process that does not answer: wait until it has started, or stop it",
@@ -249,6 +250,7 @@ fn config(global: &Global, parts: Parts, terminal: bool) -> Result<ServerConfig,
         lease: LEASE,
         woken_at_once: WOKEN_AT_ONCE,
         owner: owner(),
+        checkpoints: global.audit_checkpoints.clone(),
         terminal_login: terminal && listen.ip().is_loopback(),
     })
 }

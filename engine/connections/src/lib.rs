@@ -26,6 +26,7 @@ mod refresh;
 mod revoke;
 mod secrets;
 mod settle;
+mod signing;
 mod surface;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::log::Sink;
 use crate::origin::Origin;
 use crate::rate::Buckets;
 use crate::terminal::Terminal;
@@ -51,6 +52,8 @@ pub struct App {
     pub versions: KnownVersions,
     /// Effective settings, secrets hidden.
     pub settings: Value,
+    /// Where checkpoints of the audit logs are taken to, so that they cannot be changed with the database.
+    pub checkpoints: Option<Sink>,
     /// Set when the server stops: streams end.
     pub stopping: CancellationToken,
     /// Counts when somebody's access ended: streams look whether it was theirs.

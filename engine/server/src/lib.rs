@@ -22,6 +22,7 @@ pub mod gate;
 pub mod leaves;
 pub mod leaving;
 pub mod listen;
+mod log;
 pub mod origin;
 pub mod pages;
 pub mod password;

@@ -313,6 +313,11 @@ fn workspace_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/audit" Either with(P::AuditView), api::audit::list, "Audit records, newest first.", Nothing),
         private!(Api GET "/api/v1/audit/{seq}" Either with(P::AuditView), api::audit::show, "One audit record.", Workspace),
         private!(Api GET "/api/v1/audit/verify" Either with(P::AuditView), api::audit::verify, "Whether the chain is as it was written.", Nothing),
+        private!(Api GET "/api/v1/audit/export" Either with(P::AuditExport), api::audit::export, "The audit log or a part of it, as JSON Lines that prove themselves or as CSV.", Nothing),
+        private!(Api GET "/api/v1/audit/reviews" Either with(P::AuditView), api::audit::reviews, "How far the audit log was reviewed, and by whom.", Nothing),
+        private!(Api POST "/api/v1/audit/reviews" Session with(P::AuditReview), api::audit::review, "Leaves the reviewer's own record.", Nothing),
+        private!(Api GET "/api/v1/audit/key" Either with(P::AuditView), api::audit::key, "The public key that checkpoints of the audit log are signed with.", Nothing),
+        private!(Api GET "/api/v1/audit/checkpoint" Either with(P::AuditView), api::audit::consistency, "Signs the audit log as it stands; with a size, also a proof that it only grew since.", Nothing),
         private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden.", Nothing),
     ]
 }

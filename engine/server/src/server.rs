@@ -22,6 +22,7 @@ use url::Url;
 use crate::app::{App, KnownVersions};
 use crate::gate::Peer;
 use crate::listen::{Network, bind_operator};
+use crate::log::{self, BadSink, Sink};
 use crate::origin::{BadOrigin, Origin};
 use crate::rate::Buckets;
 use crate::routes::{router, table};
@@ -57,6 +58,8 @@ pub struct ServerConfig {
     pub woken_at_once: u32,
     /// The login and name of the owner that a first start makes.
     pub owner: (String, String),
+    /// Where checkpoints of the audit logs are taken to: a file or an address.
+    pub checkpoints: Option<String>,
     /// Whether links of this terminal log in: only where every listener is loopback.
     pub terminal_login: bool,
 }
@@ -78,6 +81,9 @@ pub enum StartError {
     /// A terminal's links are for loopback alone.
     #[error("terminal links exist only where every listener is loopback, and {0} is not")]
     NotLoopback(SocketAddr),
+    /// Where checkpoints go.
+    #[error(transparent)]
+    Checkpoints(#[from] BadSink),
     /// The first owner's login.
     #[error("`{0}` cannot be a login: take a-z, 0-9 and - _ . @ +")]
     BadOwner(String),
@@ -153,7 +159,7 @@ impl Server {
         let runner = Runner::start(
             store.clone(),
             connections.clone(),
-            egress,
+            egress.clone(),
             config.natives.clone(),
             RunnerConfig {
                 worker,
@@ -168,7 +174,9 @@ impl Server {
                     .map_err(|error| StartError::Listen(path.display().to_string(), error))?,
             ),
         };
+        let checkpoints = config.checkpoints.as_deref().map(Sink::parse).transpose()?;
         let app = Arc::new(App {
+            checkpoints,
             settings: settings(&config, address, &origin, &name),
             store,
             connections,
@@ -198,6 +206,13 @@ impl Server {
                 axum::serve(socket, service).with_graceful_shutdown(stopped(&app)),
             )));
         }
+        tasks.push(tokio::spawn({
+            let app = Arc::clone(&app);
+            async move {
+                log::keep(app, egress).await;
+                Ok(())
+            }
+        }));
         let first_link = first.map(|link| app.origin.join(&link));
         Ok(Self {
             app,
@@ -346,6 +361,7 @@ fn settings(config: &ServerConfig, address: SocketAddr, origin: &Origin, name: &
         "apps": config.apps.iter().map(|app| app.app.to_string()).collect::<Vec<_>>(),
         "lease_seconds": config.lease.as_secs_f64(),
         "woken_at_once": config.woken_at_once,
+        "audit_checkpoints": config.checkpoints,
         "terminal_login": config.terminal_login,
         "version": env!("CARGO_PKG_VERSION"),
     })

@@ -7,6 +7,7 @@ pub mod lists;
 pub mod local;
 pub mod operator;
 pub mod people;
+pub mod proof;
 pub mod run;
 pub mod runs;
 pub mod serve;

@@ -363,11 +363,19 @@ impl Check {
         &self.checkpoint
     }
 
-    /// Takes the next line; gives back the root of the tree up to its record in an export of everything.
+    /// Where the tree stands, in an export of everything.
+    pub fn edge(&self) -> Option<&Frontier> {
+        match &self.kind {
+            Kind::Full(_, edge) => Some(edge),
+            Kind::Narrowed(_) => None,
+        }
+    }
+
+    /// Takes the next line; gives back the tree up to its record in an export of everything.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn push(&mut self, text: &str) -> Result<Option<Hash>, ExportError> {
+    pub fn push(&mut self, text: &str) -> Result<Option<&Frontier>, ExportError> {
         self.lines += 1;
         let line = self.lines;
         let read =
@@ -376,7 +384,7 @@ impl Check {
             Kind::Full(verifier, edge) => {
                 verifier.push(&read.record, &read.personal)?;
                 edge.push(&read.record.hash);
-                Ok(Some(edge.root()))
+                Ok(Some(edge))
             }
             Kind::Narrowed(narrowed) => {
                 narrowed.push(&read, &self.header, &self.checkpoint)?;

@@ -5,6 +5,7 @@
 //! A record never holds payloads or secrets, and no value of a person: only a salted commitment to it, so that the value can be erased
 //! and the chain still verifies.
 
+pub mod actions;
 pub mod export;
 pub mod note;
 mod personal;

@@ -99,6 +99,7 @@ pub async fn serve(orders: Orders) -> io::Result<()> {
         lease: Duration::from_secs(30),
         woken_at_once: 100,
         owner: ("owner".into(), "Owner".into()),
+        checkpoints: None,
         terminal_login: false,
     })
     .await

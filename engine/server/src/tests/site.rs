@@ -112,6 +112,7 @@ pub fn config(dir: &Path, crm: &Sandbox) -> ServerConfig {
         lease: Duration::from_secs(10),
         woken_at_once: 64,
         owner: ("olga".into(), "Olga Owner".into()),
+        checkpoints: None,
         terminal_login: false,
     }
 }

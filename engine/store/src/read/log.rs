@@ -70,6 +70,22 @@ impl Reader {
         self.one(text, params![&self.workspace, before]).await
     }
 
+    /// The last checkpoint below a size that was sent.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn sent_checkpoint(&self, below: u64) -> Read<Option<CheckpointRow>> {
+        model!(self, |t, ws| {
+            let fits = |row: &CheckpointRow| row.sent && row.edge.size() < below;
+            all(&t.audit_checkpoints, ws, fits).pop()
+        });
+        let text = select!(
+            checkpoint_columns,
+            "workspace_id = $1 AND size < $2 AND sent = TRUE ORDER BY size DESC LIMIT 1"
+        );
+        self.one(text, params![&self.workspace, wide(below)]).await
+    }
+
     /// Checkpoints that were not sent yet, oldest first; at most `limit`.
     ///
     /// # Errors

@@ -189,7 +189,8 @@ pub async fn reads(store: &Store) -> Vec<String> {
         }
         let start = r.audit_start().await.unwrap();
         let (unsent, reviews) = (r.unsent_checkpoints(2).await, r.audit_reviews(2).await);
-        all.push(format!("{start:?} {unsent:?} {reviews:?}"));
+        let sent = r.sent_checkpoint(4).await.unwrap();
+        all.push(format!("{start:?} {unsent:?} {reviews:?} {sent:?}"));
         let hashes = r.audit_hashes(1, 9, 3).await.unwrap();
         let entries = r.audit_from(1, 10_000).await.unwrap();
         let kept = entries.iter().map(|entry| &entry.record);
