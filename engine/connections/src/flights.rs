@@ -1,18 +1,22 @@
-//! One refresh at a time in this process, for each connection, and what was learned of its provider: when it may be asked again, and
-//! whether the token at hand is the fruit of a forced refresh.
+//! One refresh at a time in this process, for each connection, and what was learned of its provider: whether it is down, and whether the token
+//! at hand is the fruit of a forced refresh. How long a connection waits after a failure stands in its row, where every process sees it: the
+//! wait is a lease to refresh that nobody holds, and in the holder's place stands how often it failed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actas_core::Time;
-use actas_core::ids::{ClientId, ConnectionId};
+use actas_core::ids::{ClientId, ConnectionId, WorkerId};
 
 /// A forced refresh is remembered so long: a refusal within it means that the app does not take this account any more.
 const FRESH: Duration = Duration::from_secs(300);
 
 /// The longest wait before a provider that is down is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// More failures in a row than these make no difference.
+const MOST_COUNTED: u32 = 20;
 
 /// So many failures in a row, of whichever connections, and the provider itself counts as down: then one asks for all.
 const OPENS: u32 = 5;
@@ -36,8 +40,6 @@ struct Flight {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// The version that a forced refresh gave, and when.
     forced: Option<(i64, Time)>,
-    /// How often in a row the provider was down, and before when it is not asked again.
-    down: Option<(u32, Time)>,
 }
 
 /// What all connections of one app client have learned of their provider.
@@ -61,21 +63,10 @@ impl Flights {
         flight.turn.clone()
     }
 
-    /// How long the provider is not to be asked; none if it may be now. Where the provider counts as down, the one that is told so asks for all,
-    /// and the others are told to wait for what comes of it.
-    pub(crate) fn wait(
-        &self,
-        connection: &ConnectionId,
-        client: &ClientId,
-        now: Time,
-    ) -> Option<Duration> {
+    /// How long nobody is to ask the provider of an app client; none if it may be asked now. Where it counts as down, the one that is told so asks
+    /// for all, and the others are told to wait for what comes of it.
+    pub(crate) fn closed(&self, client: &ClientId, now: Time) -> Option<Duration> {
         let mut all = self.all();
-        let own = all.connections.get(connection).and_then(|f| f.down);
-        if let Some((_, until)) = own
-            && until > now
-        {
-            return Some(until.since(now));
-        }
         let circuit = all.circuits.get_mut(client)?;
         if circuit.failures < OPENS {
             return None;
@@ -87,20 +78,9 @@ impl Flights {
         None
     }
 
-    /// The provider was down: asked again after 1 s, 2 s, 4 s and so on up to an hour, a little later for some connections than for others.
-    pub(crate) fn down(
-        &self,
-        connection: &ConnectionId,
-        client: &ClientId,
-        now: Time,
-        asked: Option<Duration>,
-    ) -> Duration {
+    /// The provider was down, whichever connection it was asked for.
+    pub(crate) fn failed(&self, client: &ClientId, now: Time) {
         let mut all = self.all();
-        let flight = all.connections.entry(connection.clone()).or_default();
-        let times = flight.down.map_or(0, |(times, _)| times);
-        let wait = backoff(times, connection.as_str()).max(asked.unwrap_or_default());
-        let wait = wait.min(LONGEST_WAIT);
-        flight.down = Some((times.saturating_add(1), now.after(wait)));
         let circuit = all.circuits.entry(client.clone()).or_insert(Circuit {
             failures: 0,
             until: now,
@@ -109,14 +89,6 @@ impl Flights {
         if circuit.failures >= OPENS {
             circuit.until = now.after(backoff(circuit.failures - OPENS, client.as_str()));
         }
-        wait
-    }
-
-    /// Whether the last request for this connection brought no answer that could be used: what it was to bring may be lost.
-    pub(crate) fn was_down(&self, connection: &ConnectionId) -> bool {
-        let all = self.all();
-        let flight = all.connections.get(connection);
-        flight.is_some_and(|flight| flight.down.is_some())
     }
 
     /// The provider answers, whatever it says.
@@ -128,7 +100,6 @@ impl Flights {
     pub(crate) fn landed(&self, connection: &ConnectionId, version: i64, forced: bool, now: Time) {
         let mut all = self.all();
         let flight = all.connections.entry(connection.clone()).or_default();
-        flight.down = None;
         flight.forced = forced.then_some((version, now));
     }
 
@@ -148,13 +119,31 @@ impl Flights {
     #[cfg(test)]
     pub(crate) fn elapse(&self) {
         let mut all = self.all();
-        for flight in all.connections.values_mut() {
-            flight.down = flight.down.map(|(times, _)| (times, Time(0)));
-        }
         for circuit in all.circuits.values_mut() {
             circuit.until = Time(0);
         }
     }
+}
+
+/// How long a connection waits after so many failures before this one: 1 s, 2 s, 4 s and so on up to an hour, or what the provider asks for if
+/// that is longer and within the hour.
+pub(crate) fn wait_after(
+    failures: u32,
+    connection: &ConnectionId,
+    asked: Option<Duration>,
+) -> Duration {
+    let wait = backoff(failures, connection.as_str()).max(asked.unwrap_or_default());
+    wait.min(LONGEST_WAIT)
+}
+
+/// In the holder's place of a wait: no worker's id, because those begin with the time of day.
+pub(crate) fn waiting(failures: u32) -> WorkerId {
+    WorkerId::from_bits(u128::from(failures.clamp(1, MOST_COUNTED)))
+}
+
+/// How often it failed, if a lease is a wait.
+pub(crate) fn failures(holder: &WorkerId) -> Option<u32> {
+    (1..=MOST_COUNTED).find(|times| waiting(*times) == *holder)
 }
 
 /// 1 s, 2 s, 4 s and so on up to an hour, and up to a quarter more by whose it is, so that not all come back at once.
@@ -169,6 +158,8 @@ fn backoff(times: u32, whose: &str) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use actas_store::system;
+
     use super::*;
 
     const DAY: Time = Time(24 * 3_600_000_000);
@@ -178,85 +169,72 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_is_down_for_a_day_is_asked_forty_times_at_most() {
-        let flights = Flights::default();
-        let connection = ConnectionId::from_bits(7);
-        let (mut now, mut asked) = (Time(0), 0);
-        while now < DAY {
-            match flights.wait(&connection, &client(), now) {
-                Some(wait) => now = now.after(wait),
-                None => {
-                    asked += 1;
-                    flights.down(&connection, &client(), now, None);
-                }
-            }
+    fn a_wait_names_how_often_it_failed_and_no_worker() {
+        for times in 1..=MOST_COUNTED {
+            assert_eq!(failures(&waiting(times)), Some(times));
         }
-        assert!((20..=40).contains(&asked), "{asked}");
-        flights.answers(&client());
-        flights.landed(&connection, 2, false, now);
-        assert_eq!(flights.wait(&connection, &client(), now), None);
+        assert_eq!(failures(&waiting(1000)), Some(MOST_COUNTED));
+        assert_eq!(failures(&WorkerId::from_bits(system::new_bits())), None);
+    }
+
+    #[test]
+    fn waits_double_up_to_an_hour_and_a_provider_that_names_a_time_is_given_it_within_the_hour() {
+        let connection = ConnectionId::from_bits(7);
+        let mut last = Duration::ZERO;
+        for times in 0..40 {
+            let wait = wait_after(times, &connection, None);
+            assert!(wait >= last && wait <= LONGEST_WAIT);
+            last = wait;
+        }
+        assert_eq!(last, LONGEST_WAIT);
+        for (asked, given) in [(90, 90), (86_400, 3600)] {
+            let asked = Some(Duration::from_secs(asked));
+            assert_eq!(
+                wait_after(0, &connection, asked),
+                Duration::from_secs(given)
+            );
+        }
     }
 
     #[test]
     fn a_thousand_connections_of_a_provider_that_is_down_ask_hardly_more_than_one() {
         let flights = Flights::default();
         let connections: Vec<_> = (0..1000).map(ConnectionId::from_bits).collect();
-        let mut asked = vec![0; connections.len()];
+        let mut waits = vec![(0, Time(0)); connections.len()];
         let mut now = Time(0);
         // Every ten seconds each of them is wanted by some step.
         while now < DAY {
-            for (number, connection) in connections.iter().enumerate() {
-                if flights.wait(connection, &client(), now).is_none() {
-                    asked[number] += 1;
-                    flights.down(connection, &client(), now, None);
+            for (connection, (times, until)) in connections.iter().zip(&mut waits) {
+                if *until <= now && flights.closed(&client(), now).is_none() {
+                    *until = now.after(wait_after(*times, connection, None));
+                    *times += 1;
+                    flights.failed(&client(), now);
                 }
             }
             now = now.after(Duration::from_secs(10));
         }
-        let all: u32 = asked.iter().sum();
+        let all: u32 = waits.iter().map(|(times, _)| times).sum();
         assert!((20..=60).contains(&all), "{all}");
-        assert!(asked.iter().all(|times| *times <= 40));
         // Another app client's provider is none of it, and one answer is the end of it.
-        let other = ClientId::from_bits(2);
-        assert_eq!(
-            flights.wait(&ConnectionId::from_bits(5000), &other, now),
-            None
-        );
+        assert_eq!(flights.closed(&ClientId::from_bits(2), now), None);
         flights.answers(&client());
-        assert_eq!(
-            flights.wait(&ConnectionId::from_bits(5000), &client(), now),
-            None
-        );
+        assert_eq!(flights.closed(&client(), now), None);
+        assert_eq!(flights.closed(&client(), now), None);
     }
 
     #[test]
     fn while_one_asks_for_all_the_others_wait() {
         let flights = Flights::default();
         let at = |second| Time(0).after(Duration::from_secs(second));
-        for number in 0..5 {
-            let connection = ConnectionId::from_bits(number);
-            assert_eq!(flights.wait(&connection, &client(), at(0)), None);
-            flights.down(&connection, &client(), at(0), None);
+        for _ in 0..5 {
+            assert_eq!(flights.closed(&client(), at(0)), None);
+            flights.failed(&client(), at(0));
         }
-        let (one, other) = (ConnectionId::from_bits(10), ConnectionId::from_bits(11));
-        assert!(flights.wait(&one, &client(), at(0)).is_some());
-        assert_eq!(flights.wait(&one, &client(), at(2)), None);
-        assert_eq!(flights.wait(&other, &client(), at(2)), Some(PROBE));
+        assert!(flights.closed(&client(), at(0)).is_some());
+        assert_eq!(flights.closed(&client(), at(2)), None);
+        assert_eq!(flights.closed(&client(), at(2)), Some(PROBE));
         // It never came back: another may.
-        assert_eq!(flights.wait(&other, &client(), at(63)), None);
-    }
-
-    #[test]
-    fn a_provider_that_names_a_time_is_given_it_within_the_hour() {
-        let flights = Flights::default();
-        let connection = ConnectionId::from_bits(7);
-        for (asked, given) in [(90, 90), (86_400, 3600)] {
-            let asked = Some(Duration::from_secs(asked));
-            assert_eq!(
-                flights.down(&connection, &client(), Time(0), asked),
-                Duration::from_secs(given)
-            );
-        }
+        assert_eq!(flights.closed(&client(), at(63)), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::ask::dead;
 use crate::client_grant::asks_again;
 use crate::connections::{Connections, SetupError, now};
 use crate::errors::UseError;
+use crate::flights::{failures, wait_after, waiting};
 use crate::secrets::{REFRESH, SecretError};
 use crate::token::{TokenFault, Tokens};
 use crate::usage::{Use, broken_seal};
@@ -45,6 +46,8 @@ enum Turn {
         refresh: Option<Secret<String>>,
         /// An earlier holder of the lease died with it: perhaps with the only valid refresh token.
         abandoned: bool,
+        /// How often in a row it failed before.
+        failures: u32,
     },
 }
 
@@ -78,13 +81,14 @@ impl Connections {
         let _held = turn.lock().await;
         let reader = self.reader(&u.workspace);
         let seen = row.token_version;
-        let (row, refresh, abandoned) = match self.lease(&reader, u, row, forced).await? {
+        let (row, refresh, abandoned, failures) = match self.lease(&reader, u, row, forced).await? {
             Turn::Done(row) => return Ok(row),
             Turn::Ours {
                 row,
                 refresh,
                 abandoned,
-            } => (row, refresh, abandoned),
+                failures,
+            } => (row, refresh, abandoned, failures),
         };
         let asked = self.ask_provider(&reader, u, &row, refresh.as_ref()).await;
         if matches!(asked, Ok(_) | Err(Ask::Fault(TokenFault::Dead))) {
@@ -96,8 +100,8 @@ impl Connections {
                     .await
             }
             Err(Ask::Fault(TokenFault::Dead)) => {
-                let uncertain = abandoned || self.inner.flights.was_down(&row.id);
-                let lost = uncertain && refresh.is_some();
+                // An answer that did not arrive, or could not be read, may have held the only valid one too.
+                let lost = (abandoned || failures > 0) && refresh.is_some();
                 let reason = if lost {
                     "refresh_lost"
                 } else {
@@ -105,7 +109,10 @@ impl Connections {
                 };
                 self.give_up(&reader, u, &row, forced, reason).await
             }
-            Err(Ask::Fault(fault)) => Err(self.down(u, &row, &fault).await),
+            Err(Ask::Fault(fault)) => {
+                let error = self.down(u, &row, &fault, failures).await;
+                return Err(error);
+            }
             Err(Ask::Setup(why)) => Err(UseError::Unavailable(
                 StepError::new(ErrorKind::Unavailable, why).with_code("app_client_unusable"),
             )),
@@ -140,9 +147,21 @@ impl Connections {
             if row.token_version != seen {
                 return Ok(Turn::Done(row));
             }
-            if let Some(wait) = self.inner.flights.wait(&row.id, &row.client, now()) {
+            let away = |wait: Duration| {
                 let fault = TokenFault::Away { after: Some(wait) };
-                return Err(UseError::Unavailable(fault.step_error(&u.manifest.title)));
+                UseError::Unavailable(fault.step_error(&u.manifest.title))
+            };
+            let at = self.inner.store.now().await?;
+            let (abandoned, failures) = match &row.refreshing {
+                None => (false, 0),
+                Some((by, until)) => match failures(by) {
+                    Some(_) if *until > at => return Err(away(until.since(at))),
+                    Some(times) => (false, times),
+                    None => (*until <= at, 0),
+                },
+            };
+            if let Some(wait) = self.inner.flights.closed(&row.client, now()) {
+                return Err(away(wait));
             }
             let (row, refresh) = match self.secret(reader, row, REFRESH).await {
                 Ok(found) => found,
@@ -158,7 +177,6 @@ impl Connections {
                     .await
                     .map(Turn::Done);
             }
-            let at = self.inner.store.now().await?;
             let leased = self
                 .commit(
                     vec![Op::LeaseRefresh {
@@ -175,12 +193,10 @@ impl Connections {
             match leased {
                 Ok(()) => {
                     return Ok(Turn::Ours {
-                        abandoned: row
-                            .refreshing
-                            .as_ref()
-                            .is_some_and(|(_, until)| *until <= at),
                         row,
                         refresh,
+                        abandoned,
+                        failures,
                     });
                 }
                 Err(CommitError::Conflict { .. }) if Instant::now() < deadline => {
@@ -188,9 +204,7 @@ impl Connections {
                 }
                 Err(CommitError::Conflict { .. }) => {
                     // Somebody else is at it, and slow.
-                    let after = Some(Duration::from_secs(5));
-                    let fault = TokenFault::Away { after };
-                    return Err(UseError::Unavailable(fault.step_error(&u.manifest.title)));
+                    return Err(away(Duration::from_secs(5)));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -403,19 +417,25 @@ impl Connections {
         }
     }
 
-    /// The provider is down or answers nothing usable: the connection stays as it is and is not asked again for a while.
-    async fn down(&self, u: &Use, row: &ConnectionRow, fault: &TokenFault) -> UseError {
-        let at = now();
+    /// The provider is down or answers nothing usable: the connection stays as it is and is not asked again for a while, by whomever.
+    async fn down(
+        &self,
+        u: &Use,
+        row: &ConnectionRow,
+        fault: &TokenFault,
+        failures: u32,
+    ) -> UseError {
         let after = match fault {
             TokenFault::Away { after } => *after,
             TokenFault::Dead | TokenFault::Client | TokenFault::Broken(_) => None,
         };
-        let wait = self.inner.flights.down(&row.id, &row.client, at, after);
+        self.inner.flights.failed(&row.client, now());
+        let wait = wait_after(failures, &row.id, after);
         let mut error = fault.step_error(&u.manifest.title);
         error.after_ms = u64::try_from(wait.as_millis()).ok();
         let mut draft = Who::engine().draft(
             &u.workspace,
-            at,
+            now(),
             "connection.refresh_failed",
             ("connection", row.id.as_str()),
             "failed",
@@ -424,20 +444,46 @@ impl Connections {
         draft.account = Some(row.account.clone());
         draft.run = Some(u.run.clone());
         draft.reason.clone_from(&error.code);
-        if let Err(error) = self.commit(Vec::new(), vec![draft]).await {
-            tracing::warn!("failed refresh cannot be audited: {error}");
+        // The lease becomes the wait.
+        let waits = match self.inner.store.now().await {
+            Ok(at) => vec![
+                self.release_op(&u.workspace, row),
+                Op::LeaseRefresh {
+                    workspace: u.workspace.clone(),
+                    connection: row.id.clone(),
+                    worker: waiting(failures + 1),
+                    until: at.after(wait),
+                    now: at,
+                    expect: row.token_version,
+                },
+            ],
+            Err(_) => Vec::new(),
+        };
+        let stored = self.commit(waits, vec![draft.clone()]).await;
+        // Somebody signed in meanwhile, and there is nothing to wait for.
+        let stored = match stored {
+            Err(CommitError::Conflict { .. }) => self.commit(Vec::new(), vec![draft]).await,
+            other => other,
+        };
+        if let Err(error) = stored {
+            tracing::warn!("failed refresh cannot be recorded: {error}");
         }
         UseError::Unavailable(error)
     }
 
     async fn release(&self, workspace: &WorkspaceId, row: &ConnectionRow) {
-        let op = Op::ReleaseRefresh {
+        // A lease that cannot be given back runs out.
+        let _ = self
+            .commit(vec![self.release_op(workspace, row)], Vec::new())
+            .await;
+    }
+
+    fn release_op(&self, workspace: &WorkspaceId, row: &ConnectionRow) -> Op {
+        Op::ReleaseRefresh {
             workspace: workspace.clone(),
             connection: row.id.clone(),
             worker: self.inner.config.worker.clone(),
-        };
-        // A lease that cannot be given back runs out.
-        let _ = self.commit(vec![op], Vec::new()).await;
+        }
     }
 }
 

@@ -55,7 +55,7 @@ async fn a_thousand_canaries_pass_through_every_error_path_and_are_seen_nowhere(
             ),
         ];
         let (status, body) = &bodies[round % bodies.len()];
-        bench.connections.inner.flights.elapse();
+        bench.elapse(&finished.connection).await;
         bench.expire(&finished.connection).await;
         bench.provider.answer_next(*status, body);
         let error = bench.connections.credential(&using).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn a_thousand_canaries_pass_through_every_error_path_and_are_seen_nowhere(
             book.access.insert(a.clone(), "ana@crm".to_owned());
             book.refresh.insert(b.clone(), "ana@crm".to_owned());
         }
-        bench.connections.inner.flights.elapse();
+        bench.elapse(&finished.connection).await;
         bench.expire(&finished.connection).await;
         let usable = bench.connections.credential(&using).await.unwrap();
         shown.push_str(&format!("{usable:?} {:?} {using:?}", bench.connections));

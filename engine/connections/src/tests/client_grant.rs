@@ -154,8 +154,12 @@ async fn a_provider_that_is_down_leaves_it_alone_and_one_that_refuses_ends_it() 
         assert!(matches!(used, Err(UseError::Unavailable(_))), "{used:?}");
     }
     assert_eq!(bench.provider.token_requests(), 2);
-    assert_eq!(bench.connection(&finished.connection).await, before);
-    bench.connections.inner.flights.elapse();
+    let after = ConnectionRow {
+        refreshing: None,
+        ..bench.connection(&finished.connection).await
+    };
+    assert_eq!(after, before);
+    bench.elapse(&finished.connection).await;
     bench
         .provider
         .say_next(Said::Text(400, r#"{"error":"invalid_grant"}"#.to_owned()));

@@ -5,15 +5,31 @@ use tokio::runtime::Runtime;
 use super::provider::Said;
 use super::*;
 
-/// A process that does something until the provider has given and kept its answer, and then is no more: its tasks end where they stand.
-async fn dies_at<F>(bench: &Bench, act: F)
+/// A process that does something until the provider has given and kept its answer, and then is no more: its tasks end where they stand, and so do
+/// its connections to the database.
+async fn dies_at<F>(bench: &Bench, act: impl FnOnce(Connections) -> F + Send + 'static)
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()> + Send,
 {
     let before = bench.provider.book().granted;
     bench.provider.say_next(Said::Kept);
+    let (embedded, url) = (bench.store.clone(), bench.url.clone());
+    let (provider, manifest) = (bench.provider.clone(), bench.manifest.clone());
+    let data = bench.folder.path().join("data");
+    let key = KeySource::File(bench.folder.path().join("vault.key"));
     let process = Runtime::new().unwrap();
-    process.spawn(act);
+    process.spawn(async move {
+        let store = match url {
+            Some(url) => {
+                let url = Some(url);
+                Store::open(&StoreConfig { url, data }).await.unwrap()
+            }
+            None => embedded,
+        };
+        let patience = Duration::from_secs(30);
+        let connections = open_as(&store, &provider, &manifest, key, patience).await;
+        act(connections.unwrap()).await;
+    });
     while bench.provider.book().granted == before {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -26,8 +42,8 @@ async fn a_process_that_dies_with_a_renewed_token_leaves_a_pause_and_a_record_an
         let (run, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
         bench.expire(&finished.connection).await;
         let using = bench.using(&run, &finished.connection, &bench.ana);
-        let (other, theirs) = (bench.another_process().await, using.clone());
-        dies_at(&bench, async move {
+        let theirs = using.clone();
+        dies_at(&bench, async move |other: Connections| {
             let _ = other.credential(&theirs).await;
         })
         .await;
@@ -78,7 +94,6 @@ async fn a_process_that_dies_with_a_redeemed_code_leaves_nothing_but_the_way_to_
         let id = bench.pause(&bench.ask(&run, &bench.ana)).await;
         let state = bench.begin(&id, &bench.ana).await;
         let code = bench.provider.code("ana@crm");
-        let other = bench.another_process().await;
         let query: Vec<(String, String)> = [("state", &*state), ("code", &*code), ("iss", ISSUER)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
@@ -88,7 +103,7 @@ async fn a_process_that_dies_with_a_redeemed_code_leaves_nothing_but_the_way_to_
             bench.who(&bench.ana),
         );
         let brought = query.clone();
-        dies_at(&bench, async move {
+        dies_at(&bench, async move |other: Connections| {
             let _ = other
                 .callback(&client, &brought, Some(&session), &who)
                 .await;

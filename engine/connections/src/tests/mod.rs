@@ -53,6 +53,8 @@ pub struct Bench {
     pub version: VersionId,
     pub manifest: Arc<Manifest>,
     pub folder: TempDir,
+    /// Of its database, if it is not the embedded one.
+    pub url: Option<String>,
 }
 
 fn manifest(provider: &Provider, change: &dyn Fn(String) -> String) -> Arc<Manifest> {
@@ -152,7 +154,7 @@ impl Bench {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreConfig {
-            url,
+            url: url.clone(),
             data: folder.path().join("data"),
         })
         .await
@@ -247,6 +249,7 @@ impl Bench {
             version,
             manifest,
             folder,
+            url,
         };
         bench
             .connections
@@ -522,6 +525,20 @@ impl Bench {
         let mut row = self.connection(id).await;
         let expect = row.token_version;
         row.expires_at = Some(Time(1));
+        self.commit(vec![Op::ChangeConnection {
+            workspace: self.workspace.clone(),
+            connection: row,
+            expect,
+        }])
+        .await;
+    }
+
+    /// As if every wait for the provider were over.
+    pub async fn elapse(&self, id: &ConnectionId) {
+        self.connections.inner.flights.elapse();
+        let mut row = self.connection(id).await;
+        let expect = row.token_version;
+        row.refreshing = row.refreshing.map(|(by, _)| (by, Time(2)));
         self.commit(vec![Op::ChangeConnection {
             workspace: self.workspace.clone(),
             connection: row,

@@ -5,6 +5,14 @@ use serde_json::{Map, Value};
 
 use super::*;
 
+/// A row without the wait that stands in it.
+fn rests(row: &ConnectionRow) -> ConnectionRow {
+    ConnectionRow {
+        refreshing: None,
+        ..row.clone()
+    }
+}
+
 /// How a refresh ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -121,13 +129,17 @@ async fn a_refresh_ends_as_its_answer_deserves_and_nothing_is_hammered() {
                     );
                 }
                 Retried(code) => {
-                    assert_eq!((after == before, secrets), (true, (true, true)), "{name}");
+                    assert_eq!(
+                        (rests(&after) == before, secrets),
+                        (true, (true, true)),
+                        "{name}"
+                    );
                     assert!(
                         bench.audited("connection.refresh_failed", Some(code)).await,
                         "{name}"
                     );
                     // When its time has come it is asked again; only what was lost cannot be had any more.
-                    bench.connections.inner.flights.elapse();
+                    bench.elapse(id).await;
                     let used = bench.connections.credential(&using).await;
                     match used {
                         Ok(usable) => {
@@ -248,4 +260,42 @@ async fn a_grant_that_is_taken_back_between_two_steps_pauses_the_second() {
         .iter()
         .filter(|(action, _)| action == "connection.refresh_failed");
     assert_eq!(failed.count(), 1);
+}
+
+#[tokio::test]
+async fn a_day_of_500s_costs_forty_requests_at_most_however_many_processes_ask() {
+    for bench in Bench::everywhere().await {
+        let second = bench.another_process().await;
+        let (run, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
+        bench.expire(&finished.connection).await;
+        let using = bench.using(&run, &finished.connection, &bench.ana);
+        let (mut waited, mut times) = (Duration::ZERO, 0);
+        while waited < Duration::from_secs(24 * 3600) {
+            bench.provider.say_next(text(500, ""));
+            // They take turns at being the first to find the wait over.
+            let mut asking = [&bench.connections, &second];
+            asking.rotate_left(times % 2);
+            let mut told = Vec::new();
+            for connections in asking {
+                match connections.credential(&using).await {
+                    Err(UseError::Unavailable(error)) => told.push(error.after_ms.unwrap()),
+                    other => panic!("{other:?}"),
+                }
+            }
+            // The other one is told the same, by the row, and does not ask.
+            assert!(told[1] <= told[0], "{told:?}");
+            times += 1;
+            assert_eq!(bench.provider.token_requests(), 1 + times);
+            waited += Duration::from_millis(told[0]);
+            bench.elapse(&finished.connection).await;
+            second.inner.flights.elapse();
+        }
+        assert!((20..=40).contains(&times), "{times}");
+        // The day after it is as if nothing had been.
+        bench.provider.book().script.clear();
+        let usable = second.credential(&using).await.unwrap();
+        assert_eq!(usable.token_version, 2);
+        let row = bench.connection(&finished.connection).await;
+        assert_eq!(row.refreshing, None);
+    }
 }
