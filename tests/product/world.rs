@@ -110,6 +110,28 @@ impl World {
         format!("http://localhost:{}", self.port)
     }
 
+    /// All that lasts, as bytes: the files of the data directory without the vault's key, or every row of every table.
+    pub fn dump(&self) -> Vec<u8> {
+        let Kind::Postgres(url) = &self.kind else {
+            let files = std::fs::read_dir(self.data()).expect("a data directory");
+            let files = files.flatten().map(|entry| entry.path());
+            let files = files.filter(|path| path.is_file() && !path.ends_with("key"));
+            return files
+                .flat_map(|path| std::fs::read(path).unwrap_or_default())
+                .collect();
+        };
+        let name = url.split('?').next().and_then(|url| url.rsplit('/').next());
+        let name = name.expect("a database").to_owned();
+        let server = actas_test_support::postgres::server().expect("PostgreSQL");
+        let sql = |text: &str| server.statement_in(&name, text).expect("an answer");
+        let tables =
+            sql("select table_name from information_schema.tables where table_schema = 'public'");
+        let all = tables
+            .lines()
+            .map(|table| sql(&format!("select t::text from \"{table}\" t")));
+        all.collect::<Vec<_>>().join("\n").into_bytes()
+    }
+
     /// The command that serves this world, to be started or traced.
     pub fn dress(&self, mut command: Command) -> Command {
         self.environment(&mut command);

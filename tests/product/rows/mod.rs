@@ -4,5 +4,8 @@
 //! whole workspace has a world of its own.
 
 mod acting;
+mod building;
+mod keeping;
 mod people;
 pub mod stage;
+mod workspace;

@@ -36,6 +36,17 @@ pub fn show(row: &'static str, act: impl AsyncFn(&Stage)) {
     });
 }
 
+/// Shows a row in a world of its own for each database: it may stop the server there.
+pub fn show_alone(row: &'static str, act: impl AsyncFn(Stage)) {
+    runtime().block_on(async {
+        let databases = [Some(Kind::Sqlite), postgres::database().map(Kind::Postgres)];
+        for kind in databases.into_iter().flatten() {
+            let world = Arc::new(World::start(kind).await);
+            act(Stage { world, row }).await;
+        }
+    });
+}
+
 /// One runtime for all rows: what one test leaves open, another goes on with.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -67,6 +78,11 @@ async fn shared(
 }
 
 impl Stage {
+    /// The world, where nobody else holds it.
+    pub fn alone(&mut self) -> &mut World {
+        Arc::get_mut(&mut self.world).expect("a world of its own")
+    }
+
     /// A name of this row's own.
     pub fn name(&self, name: &str) -> String {
         format!("{}-{name}", self.row)
@@ -149,6 +165,13 @@ impl Stage {
         self.world
             .send(Method::PUT, &path, Some(user), &headers, text)
             .await
+    }
+
+    /// A file of this row's with this text.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.world.home.path().join(self.name(name));
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
     }
 
     /// Starts a run as a person; gives its document once it has ended or needs somebody.
