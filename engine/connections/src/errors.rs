@@ -40,6 +40,12 @@ pub enum ConnectionsError {
     /// There is no such connection, or it is not theirs: from outside the two look alike.
     #[error("there is no such connection")]
     NotFound,
+    /// Another shared connection has the name.
+    #[error("there is a shared connection `{0}` already: choose another name")]
+    Taken(String),
+    /// The connection cannot fill the slot.
+    #[error("this connection cannot be used there: {0}")]
+    NotChosen(&'static str),
     /// The flow's parent connection was deleted.
     #[error("parent connection of slot `{0}` was deleted: publish the flow with another one")]
     ParentGone(String),
@@ -62,6 +68,8 @@ impl ConnectionsError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::Taken(_) => "name_taken",
+            Self::NotChosen(_) => "connection_not_usable",
             Self::ParentGone(_) => "parent_deleted",
             Self::Client(_) => "app_client_unusable",
             Self::Integrity(_) => "vault_integrity",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actas_connections::Surface;
 use actas_core::app::HoldKind;
+use actas_core::flow::Plan;
 use actas_core::flow::plan::{PlanStep, Work};
 use actas_core::ids::{ClientId, FlowName, WorkspaceId};
 use actas_core::run::hold;
@@ -42,6 +43,17 @@ impl Runner {
         reach(self.inner(), workspace, version, slot, client).await
     }
 
+    /// The same for a plan that is not a version yet.
+    pub async fn surface_of_plan(
+        &self,
+        workspace: &WorkspaceId,
+        plan: &Plan,
+        slot: usize,
+        client: ClientId,
+    ) -> Surface {
+        at_depth(self.inner(), workspace, plan, slot, client, 0).await
+    }
+
     /// The flow that a step of a version would run now; none if it runs none, or one that is not to be had.
     ///
     /// # Errors
@@ -70,19 +82,18 @@ pub async fn reach(
     slot: usize,
     client: ClientId,
 ) -> Surface {
-    at_depth(inner, workspace, version, slot, client, 0).await
+    at_depth(inner, workspace, &version.plan, slot, client, 0).await
 }
 
 fn at_depth<'a>(
     inner: &'a Inner,
     workspace: &'a WorkspaceId,
-    version: &'a Version,
+    plan: &'a Plan,
     slot: usize,
     client: ClientId,
     depth: u32,
 ) -> BoxFuture<'a, Surface> {
     async move {
-        let plan = &version.plan;
         let mut surface = Surface::of(plan, slot, client.clone());
         for &step in &plan.slots[slot].used_by {
             let planned = &plan.steps[step];
@@ -99,8 +110,9 @@ fn at_depth<'a>(
                 let Some(slot) = version.plan.slot(theirs) else {
                     continue;
                 };
+                let plan = &version.plan;
                 let more =
-                    at_depth(inner, workspace, &version, slot, client.clone(), depth + 1).await;
+                    at_depth(inner, workspace, plan, slot, client.clone(), depth + 1).await;
                 surface.scopes.extend(more.scopes);
                 surface.modules.extend(more.modules);
                 surface.hosts.extend(more.hosts);

@@ -12,8 +12,8 @@ use actas_core::ids::{AppName, Name, SlotName, UserId, VersionId};
 use actas_core::run::LEVEL;
 use actas_runner::LoadError;
 use actas_store::{
-    Binding, Bindings, ClientRow, Commit, CommitError, DraftRow, FlowRow, ManifestRow, Op,
-    ReadError, Reader, VersionRow, system,
+    Binding, Bindings, ClientRow, Commit, CommitError, ConnectionState, DraftRow, FlowRow,
+    ManifestRow, Op, ReadError, Reader, VersionRow, system,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +25,7 @@ use crate::difference::{Difference, difference};
 use crate::drafts::{self, DraftError};
 use crate::dynamic::{self, MayNotTurn};
 use crate::leaves::{Leaves, leaves};
+use crate::renewed;
 use crate::triggers;
 
 /// How often a commit is tried that meets the flow's own schedule firing.
@@ -103,6 +104,8 @@ pub struct Published {
     pub leaves: Vec<Leaves>,
     /// Whose next run pauses for consent, because the flow now reaches further.
     pub widens: Vec<Widened>,
+    /// Slots that are others than the ones of that name in older versions: whoever runs the flow is asked for them anew.
+    pub renewed: Vec<SlotName>,
     /// What starts it by itself: its next times, or where it is called. Null if people do.
     pub trigger: Value,
     /// Warnings, with their places.
@@ -246,7 +249,15 @@ async fn resolve(cx: &Context, flow: &Flow) -> Result<Bindings, PublishError> {
         let shared = match parent {
             None => None,
             Some(name) => match cx.reader.shared_connection(name).await? {
-                Some(row) if row.app == written.app => Some(row),
+                Some(row) if row.app == written.app => {
+                    if matches!(written.kind, SlotKind::Connection(_))
+                        && row.state == ConnectionState::NoAccount
+                    {
+                        missing.push(no_account(slot, name));
+                        continue;
+                    }
+                    Some(row)
+                }
                 Some(row) => {
                     missing.push(Unresolved {
                         slot: slot.clone(),
@@ -304,6 +315,16 @@ async fn resolve(cx: &Context, flow: &Flow) -> Result<Bindings, PublishError> {
         Ok(bindings)
     } else {
         Err(PublishError::Unresolved(missing))
+    }
+}
+
+fn no_account(slot: &SlotName, name: &Name) -> Unresolved {
+    Unresolved {
+        slot: slot.clone(),
+        code: "no_account",
+        message: format!(
+            "shared connection `{name}` has no account of its own, so nobody can act through it: write `dynamic: {{parent: {name}}}`, or name another"
+        ),
     }
 }
 
@@ -441,6 +462,7 @@ async fn release(
         difference: difference(before.as_ref(), &frozen.plan.flow),
         widens: widened(cx, flow, frozen).await?,
         leaves: leaves(&frozen.plan),
+        renewed: renewed::slots(cx, flow, last.as_ref(), frozen).await?,
         trigger: starts.shown.take(),
         warnings: frozen.warnings.clone(),
         dry_run,
@@ -457,6 +479,11 @@ async fn release(
         flow: flow.id.clone(),
         user: None,
     });
+    ops.extend(published.renewed.iter().map(|slot| Op::RenewSlot {
+        workspace: workspace.clone(),
+        flow: flow.id.clone(),
+        slot: slot.clone(),
+    }));
     // As it stands now, and only if the title is another: a stop or a run list of somebody else's must not be undone by publishing.
     let mut changed = cx.reader.flow(&flow.id).await?.unwrap_or(flow.clone());
     if changed.title != frozen.plan.flow.title {
@@ -562,7 +589,11 @@ async fn widened(
         let Some(Binding::Dynamic { client, .. }) = frozen.bindings.slots.get(&planned.name) else {
             continue;
         };
-        let surface = Surface::of(&frozen.plan, slot, client.clone());
+        let surface = cx
+            .app
+            .runner
+            .surface_of_plan(cx.workspace(), &frozen.plan, slot, client.clone())
+            .await;
         for person in &people {
             let Some(grant) = cx.reader.grant(person, &flow.id, &planned.name).await? else {
                 continue;

@@ -19,9 +19,10 @@ pub fn connections(error: ConnectionsError) -> Problem {
     let code = error.code();
     match error {
         ConnectionsError::NotFound => Problem::not_found("connection"),
-        ConnectionsError::ParentGone(_) | ConnectionsError::Client(_) => {
-            Problem::conflict(code, error.to_string())
-        }
+        ConnectionsError::ParentGone(_)
+        | ConnectionsError::Client(_)
+        | ConnectionsError::Taken(_)
+        | ConnectionsError::NotChosen(_) => Problem::conflict(code, error.to_string()),
         ConnectionsError::Integrity(_) => Problem::internal(error),
         ConnectionsError::Read(error) => error.into(),
         ConnectionsError::Commit(error) => error.into(),

@@ -130,6 +130,9 @@ read_as! {
     DeletedFlowRow "deleted flow" |c| Self {
         id: c.parsed()?, name: c.parsed()?, title: c.maybe_text()?, deleted_by: c.parsed()?, deleted_at: c.time()?,
     };
+    LivingRuns "living runs" |c| Self {
+        version: c.parsed()?, invoker: c.parsed_unless_empty()?, state: c.text()?, count: c.small()?,
+    };
     RevocationRow "revocation" |c| Self {
         id: c.parsed()?, connection: c.parsed()?, app: c.parsed()?, client: c.parsed()?, tries: c.small()?, next_at: c.time()?,
         until: c.time()?, created_at: c.time()?,

@@ -20,7 +20,7 @@ mod triggers;
 
 pub use asked::{NamedSecretRow, RequestKind, RequestRow, RequestState, VarRow};
 pub use keys::{KeyCheck, KeyOp, KeyState, WorkspaceKeyRow};
-pub use lifecycle::{DeletedFlowRow, DeletedParentRow, RevocationRow};
+pub use lifecycle::{DeletedFlowRow, DeletedParentRow, LivingRuns, RevocationRow};
 pub use limits::{Admission, AdmissionRow, AdmissionState, Rate};
 pub use log::{AuditStartRow, CheckpointRow, LogAct, ReviewRow};
 pub use notices::{NoticeAbout, NoticeChannel, NoticeKind, NoticeRow};

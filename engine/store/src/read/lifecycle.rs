@@ -6,7 +6,9 @@ use actas_core::ids::{ConnectionId, FlowId, RevocationId, UserId};
 #[cfg(any(test, feature = "model"))]
 use crate::model::{all, get, sorted};
 use crate::read::{Read, Reader, model, select};
-use crate::rows::{ConnectionRow, DeletedFlowRow, DeletedParentRow, GrantRow, RevocationRow};
+use crate::rows::{
+    ConnectionRow, DeletedFlowRow, DeletedParentRow, GrantRow, LivingRuns, RevocationRow,
+};
 use crate::statement::params;
 
 impl Reader {
@@ -51,6 +53,38 @@ impl Reader {
                 "workspace_id = $1 AND parent_id = $2 ORDER BY id"
             ),
             params![&self.workspace, parent],
+        )
+        .await
+    }
+
+    /// How many runs have not ended, by version, person and state: for those who ask what hangs on something, not for what happens all the time.
+    ///
+    /// # Errors
+    /// If the database is away or the row cannot be read.
+    pub async fn living_runs(&self) -> Read<Vec<LivingRuns>> {
+        model!(self, |t, ws| {
+            let mut found: Vec<LivingRuns> = Vec::new();
+            for run in all(&t.runs, ws, |run| run.ended_at.is_none()) {
+                let same = found.iter_mut().find(|of| {
+                    of.version == run.version && of.invoker == run.invoker && of.state == run.state
+                });
+                match same {
+                    Some(of) => of.count += 1,
+                    None => found.push(LivingRuns {
+                        version: run.version,
+                        invoker: run.invoker,
+                        state: run.state,
+                        count: 1,
+                    }),
+                }
+            }
+            found.sort();
+            found
+        });
+        self.all(
+            "SELECT version_id, invoker_id, state, COUNT(*) FROM runs WHERE workspace_id = $1 AND ended_at IS NULL \
+             GROUP BY version_id, invoker_id, state ORDER BY version_id, invoker_id, state",
+            params![&self.workspace],
         )
         .await
     }

@@ -2,7 +2,7 @@
 
 use actas_core::Time;
 use actas_core::ids::{
-    AppName, ClientId, ConnectionId, FlowId, FlowName, Name, RevocationId, UserId,
+    AppName, ClientId, ConnectionId, FlowId, FlowName, Name, RevocationId, UserId, VersionId,
 };
 
 /// A shared connection that was deleted, for the personal ones that were made under it.
@@ -35,6 +35,19 @@ pub struct DeletedFlowRow {
     pub deleted_by: UserId,
     /// When.
     pub deleted_at: Time,
+}
+
+/// How many runs there are of one version for one person in one state, that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LivingRuns {
+    /// The version.
+    pub version: VersionId,
+    /// Whom they act for; none: a schedule or a webhook started them.
+    pub invoker: Option<UserId>,
+    /// Their state.
+    pub state: String,
+    /// How many.
+    pub count: u32,
 }
 
 /// Tokens that their provider is still to be told of. They are sealed under the id, and nothing here uses them any more.

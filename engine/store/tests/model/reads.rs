@@ -83,6 +83,7 @@ pub async fn reads(store: &Store) -> Vec<String> {
                 r.deleted_flow(&flow),
                 r.connections_under(&connection),
                 r.grants_by(&user),
+                r.living_runs(),
                 r.revocation(&RevocationId::from_bits(n)),
                 r.due_revocations(Time(10 * i64::try_from(n).unwrap()))
             );
