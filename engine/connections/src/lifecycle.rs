@@ -3,7 +3,7 @@
 
 use actas_core::audit::Draft;
 use actas_core::ids::{ClientId, ConnectionId, FlowId, Name, SlotName, UserId, WorkspaceId};
-use actas_core::run::ConnectionKind;
+use actas_core::run::{ConnectionKind, Scheme};
 use actas_store::{
     CommitError, ConnectionRow, ConnectionState, DeletedParentRow, GrantRow, Op, ReadError, Reader,
 };
@@ -12,8 +12,10 @@ use crate::ask::{Fits, dead, enough};
 use crate::callback::connection_id;
 use crate::connections::{Connections, now, settings};
 use crate::errors::ConnectionsError;
-use crate::pending::connection_draft;
+use crate::pending::{ConnectKind, connection_draft};
 use crate::revoke::AtProvider;
+use crate::secrets::REFRESH;
+use crate::settle::Wanted;
 use crate::surface::Surface;
 use crate::wake::Answer;
 use crate::who::Who;
@@ -97,6 +99,7 @@ impl Connections {
             account: String::new(),
             scopes: Vec::new(),
             facts: facts.to_string(),
+            scheme: Scheme::Oauth2,
             state: ConnectionState::NoAccount,
             token_version: 1,
             expires_at: None,
@@ -160,6 +163,19 @@ impl Connections {
         row: &ConnectionRow,
     ) -> Result<bool, ReadError> {
         is_orphan(&self.reader(workspace), row).await
+    }
+
+    /// Whether a connection is renewed without its person, as far as is known: it has what it is renewed with.
+    ///
+    /// # Errors
+    /// If the store is away.
+    pub async fn renews(
+        &self,
+        workspace: &WorkspaceId,
+        row: &ConnectionRow,
+    ) -> Result<bool, ReadError> {
+        let reader = self.reader(workspace);
+        Ok(reader.secret(row.id.as_str(), REFRESH).await?.is_some())
     }
 
     /// Gives orphans another parent: all that were made under the one that was deleted, or those that are named. Only of the same app, address
@@ -350,8 +366,47 @@ impl Connections {
         }
     }
 
+    /// Another account takes the place of one: what the person agreed to with that goes over to it, as far as it was agreed to.
+    pub(crate) async fn moved(
+        &self,
+        reader: &Reader,
+        wanted: Wanted<'_>,
+        row: &ConnectionRow,
+        who: &Who,
+    ) -> Result<(Vec<Op>, Vec<Draft>), ReadError> {
+        let (mut ops, mut audit) = (Vec::new(), Vec::new());
+        let Some(ConnectKind::Another { than, .. }) = wanted.target.map(|target| &target.kind)
+        else {
+            return Ok((ops, audit));
+        };
+        if *than == row.id {
+            return Ok((ops, audit));
+        }
+        for grant in reader.grants_of(than).await? {
+            if grant.user != *wanted.user {
+                continue;
+            }
+            audit.push(
+                grant_draft(reader, who, row, &grant.slot, &grant.flow, "grant.changed").await?,
+            );
+            ops.push(Op::PutGrant {
+                workspace: reader.workspace().clone(),
+                grant: GrantRow {
+                    connection: row.id.clone(),
+                    at: now(),
+                    ..grant
+                },
+            });
+        }
+        Ok((ops, audit))
+    }
+
     /// Answers whatever of its person's sign-ins has nothing left to ask now that this connection is chosen.
-    async fn wake_for(&self, reader: &Reader, row: &ConnectionRow) -> Result<(), ConnectionsError> {
+    pub(crate) async fn wake_for(
+        &self,
+        reader: &Reader,
+        row: &ConnectionRow,
+    ) -> Result<(), ConnectionsError> {
         for _ in 0..6 {
             let answer = Answer {
                 connection: row,

@@ -70,6 +70,15 @@ pub enum ConnectKind {
         /// Without a parent: for this flow and slot.
         made_for: Option<(FlowId, SlotName)>,
     },
+    /// The person's own with another account, where one of theirs stands: what they agreed to goes over to it.
+    Another {
+        /// The one they have.
+        than: ConnectionId,
+        /// Its parent.
+        parent: Option<ConnectionId>,
+        /// What it was made for.
+        made_for: Option<(FlowId, SlotName)>,
+    },
 }
 
 /// What an attempt keeps sealed until its answer comes.
@@ -240,6 +249,12 @@ impl Connections {
                     row.kind == ConnectionKind::Shared && row.client == target.client
                 }) {
                     return Err(SignInError::NotUsable);
+                }
+            }
+            ConnectKind::Another { than, .. } => {
+                let old = reader.connection(than).await?;
+                if !old.is_some_and(|row| row.owner == *user && row.client == target.client) {
+                    return Err(SignInError::NotFound);
                 }
             }
             ConnectKind::Personal { parent: None, .. } => {}

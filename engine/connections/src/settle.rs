@@ -149,11 +149,19 @@ impl Connections {
         if row.kind == ConnectionKind::Personal {
             ops.extend(self.answered(reader, &answer).await?);
         }
-        let audit = self
+        let mut audit = self
             .records(reader, wanted, &row, old.is_some(), who)
             .await?;
+        let moved = self.moved(reader, wanted, &row, who).await?;
+        let has_moved = !moved.0.is_empty();
+        ops.extend(moved.0);
+        audit.extend(moved.1);
         self.commit(ops, audit).await?;
         self.inner.flights.forget(&row.id);
+        // It is stored: whoever is not told now looks by themselves.
+        if has_moved && let Err(error) = self.wake_for(reader, &row).await {
+            tracing::warn!(connection = %row.id, "those who wait for it are not told: {error}");
+        }
         Ok(Finished {
             run: wanted.asked.and_then(|asked| asked.row.run.clone()),
             sign_in: wanted.asked.map(|asked| asked.row.id.clone()),
@@ -248,6 +256,15 @@ impl Connections {
                     flow,
                     slot,
                 },
+                ConnectKind::Another {
+                    parent, made_for, ..
+                } => {
+                    return self
+                        .same_account(reader, wanted, given, |row| {
+                            row.parent == *parent && row.made_for == *made_for
+                        })
+                        .await;
+                }
                 _ => return Ok(None),
             },
             (None, None) => return Ok(None),
@@ -419,7 +436,10 @@ fn row(wanted: Wanted<'_>, given: &Given, old: Option<&ConnectionRow>) -> Connec
             ConnectKind::Shared { name } => {
                 (ConnectionKind::Shared, Some(name.clone()), None, None, None)
             }
-            ConnectKind::Personal { parent, made_for } => (
+            ConnectKind::Personal { parent, made_for }
+            | ConnectKind::Another {
+                parent, made_for, ..
+            } => (
                 ConnectionKind::Personal,
                 None,
                 parent.clone(),

@@ -159,8 +159,10 @@ impl Connections {
     ) -> Result<Finished, GiveError> {
         let reader = self.reader(workspace);
         self.may_become(&reader, target, user).await?;
-        if matches!(target.kind, ConnectKind::Personal { .. })
-            && reader.policies().await?.policies.oauth2_only
+        if matches!(
+            target.kind,
+            ConnectKind::Personal { .. } | ConnectKind::Another { .. }
+        ) && reader.policies().await?.policies.oauth2_only
         {
             return Err(GiveError::NotOffered);
         }

@@ -111,8 +111,7 @@ fn at_depth<'a>(
                     continue;
                 };
                 let plan = &version.plan;
-                let more =
-                    at_depth(inner, workspace, plan, slot, client.clone(), depth + 1).await;
+                let more = at_depth(inner, workspace, plan, slot, client.clone(), depth + 1).await;
                 surface.scopes.extend(more.scopes);
                 surface.modules.extend(more.modules);
                 surface.hosts.extend(more.hosts);

@@ -184,6 +184,7 @@ pub fn table(terminal: bool) -> Vec<Route> {
     routes.extend(own_routes());
     routes.extend(workspace_routes());
     routes.extend(operator_routes());
+    routes.extend(lifecycle_routes());
     routes.extend(people_routes());
     if terminal {
         routes.push(public!(Page GET "/terminal/{token}" pages::terminal::show, "The link a terminal on this machine printed."));
@@ -319,6 +320,26 @@ fn workspace_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/audit/key" Either with(P::AuditView), api::audit::key, "The public key that checkpoints of the audit log are signed with.", Nothing),
         private!(Api GET "/api/v1/audit/checkpoint" Either with(P::AuditView), api::audit::consistency, "Signs the audit log as it stands; with a size, also a proof that it only grew since.", Nothing),
         private!(Api GET "/api/v1/settings" Either with(P::SettingsView), api::health::settings, "Effective settings, secrets hidden.", Nothing),
+    ]
+}
+
+fn lifecycle_routes() -> Vec<Route> {
+    vec![
+        private!(Api DELETE "/api/v1/flows/{flow}" Either with(P::FlowsDelete), api::lifecycle::delete_flow, "Deletes a flow of which no run is living; its versions stay for the audit.", Listed),
+        private!(Api DELETE "/api/v1/apps/{app}/clients/{name}" Either with(P::AppsEdit), api::lifecycle::delete_client, "Deletes an app client that no connection was made with.", Workspace),
+        private!(Api GET "/api/v1/me/connections/{connection}" Either OWN, api::grants::connection, "A connection of mine.", Own),
+        private!(Api GET "/api/v1/me/connections/{connection}/where-used" Either OWN, api::grants::where_used, "Where a connection of mine is used.", Own),
+        private!(Api POST "/api/v1/me/connections/{connection}/switch" Either OWN, api::grants::switch, "The page to sign in at with another account, in the place of this one.", Own),
+        private!(Api GET "/api/v1/me/grants" Either OWN, api::grants::list, "What I agreed to, slot by slot, with the accounts I can choose.", Nothing),
+        private!(Api PUT "/api/v1/me/grants/{flow}/{slot}" Session OWN, api::grants::choose, "Chooses another account of mine for a slot.", Own),
+        private!(Api DELETE "/api/v1/me/grants/{flow}/{slot}" Session OWN, api::grants::withdraw, "Takes back what I agreed to for a slot.", Own),
+        private!(Api GET "/api/v1/connections/{connection}/impact" Either with(P::ConnectionsView), api::lifecycle::show_impact, "What deleting a shared connection would stop, and whom it is about.", Workspace),
+        private!(Api GET "/api/v1/connections/{connection}/where-used" Either with(P::ConnectionsView), api::lifecycle::where_used, "The flows and drafts that use a shared connection.", Workspace),
+        private!(Api POST "/api/v1/connections/{connection}/disconnect" Either with(P::ConnectionsEdit), api::lifecycle::disconnect, "Disconnects a shared connection.", Workspace),
+        private!(Api POST "/api/v1/connections/{connection}/reconnect" Either with(P::ConnectionsEdit), api::lifecycle::reconnect, "The page to renew a shared connection at.", Workspace),
+        private!(Api POST "/api/v1/connections/{connection}/adopt" Either with(P::ConnectionsEdit), api::lifecycle::adopt, "Takes orphans of a deleted connection in.", Workspace),
+        private!(Api GET "/api/v1/runtime-connections/{connection}/where-used" Either with(P::RuntimeConnectionsView), api::lifecycle::personal_use, "Where a person's connection is used.", Workspace),
+        private!(Api POST "/api/v1/runtime-connections/purge" Either with(P::ConnectionsDelete), api::lifecycle::purge, "Deletes orphans for good and revokes them.", Nothing),
     ]
 }
 

@@ -3,14 +3,17 @@
 
 use actas_core::ids::{AppName, ClientId, ConnectionId, Name};
 use actas_core::run::ConnectionKind;
-use actas_store::{Binding, Bindings, Commit, ConnectionRow, FlowRow, Op};
+use actas_store::{Commit, ConnectionRow, Op};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use crate::api::me::connection_view;
-use crate::api::ok;
+use crate::api::{json as answer, ok};
 use crate::call::Call;
 use crate::context::{Context, Fill};
+use crate::impact::{UsedBy, impact, used_by};
 use crate::pages::link::LinkTarget;
 use crate::problem::Problem;
 use crate::publish::default_client;
@@ -26,7 +29,11 @@ pub async fn list(cx: Context, _call: Call) -> Answer {
     Ok(ok(&json!({"connections": shown})))
 }
 
-async fn of_path(
+/// The connection of the path, if it is of this kind.
+///
+/// # Errors
+/// 404.
+pub async fn of_path(
     cx: &Context,
     call: &Call,
     kind: ConnectionKind,
@@ -41,10 +48,10 @@ async fn of_path(
 pub async fn show(cx: Context, call: Call) -> Answer {
     let row = of_path(&cx, &call, ConnectionKind::Shared).await?;
     let mut shown = connection_view(&cx, &row).await?;
-    let users: Vec<_> = used_by(&cx, &row)
+    let users: Vec<_> = used_by(&cx, &row.id)
         .await?
         .into_iter()
-        .map(|flow| flow.name)
+        .map(|used| used.flow)
         .collect();
     if let Some(members) = shown.as_object_mut() {
         members.insert("flows".into(), json!(users));
@@ -52,7 +59,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
     Ok(ok(&shown))
 }
 
-/// `POST /connections`: answers with the page to sign in at; nothing begins here.
+/// `POST /connections`: answers with the page to sign in at; nothing begins here. One without an account, only to be a parent, is made at once.
 pub async fn add(cx: Context, call: Call) -> Answer {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -60,8 +67,15 @@ pub async fn add(cx: Context, call: Call) -> Answer {
         name: Name,
         app: AppName,
         client: Option<Name>,
+        #[serde(default)]
+        no_account: bool,
     }
-    let Body { name, app, client } = call.json()?;
+    let Body {
+        name,
+        app,
+        client,
+        no_account,
+    } = call.json()?;
     if cx.reader.shared_connection(&name).await?.is_some() {
         return Err(Problem::conflict(
             "name_taken",
@@ -69,6 +83,18 @@ pub async fn add(cx: Context, call: Call) -> Answer {
         ));
     }
     let client = client_of(&cx, &app, client.as_ref()).await?;
+    if no_account {
+        let row = cx
+            .app
+            .connections
+            .add_parent(cx.workspace(), &name, &client, &cx.user.id, &cx.who())
+            .await
+            .map_err(refusals::connections)?;
+        return Ok(answer(
+            StatusCode::CREATED,
+            &connection_view(&cx, &row).await?,
+        ));
+    }
     let target = LinkTarget::Shared(client, name);
     Ok(ok(&json!({"url": cx.app.origin.join(&target.path())})))
 }
@@ -89,66 +115,58 @@ async fn client_of(cx: &Context, app: &AppName, name: Option<&Name>) -> Result<C
     })
 }
 
-/// The flows whose last version uses a shared connection, as such or as a parent.
-async fn used_by(cx: &Context, connection: &ConnectionRow) -> Result<Vec<FlowRow>, Problem> {
-    let mut found = Vec::new();
-    for flow in cx.reader.flows().await? {
-        let Some(version) = cx
-            .reader
-            .version_by_number(&flow.id, flow.last_version)
-            .await?
-        else {
-            continue;
-        };
-        let bindings: Bindings = serde_json::from_str(&version.bindings).unwrap_or_default();
-        let uses = bindings.slots.values().any(|binding| match binding {
-            Binding::Shared { connection: id, .. } => *id == connection.id,
-            Binding::Dynamic { parent, .. } => parent.as_ref() == Some(&connection.id),
-        });
-        if uses {
-            found.push(flow);
-        }
-    }
-    Ok(found)
-}
-
-/// `DELETE /connections/{connection}`
+/// `DELETE /connections/{connection}`: answers with what hung on it. What people made under it stays.
 pub async fn delete(cx: Context, call: Call) -> Answer {
     let row = of_path(&cx, &call, ConnectionKind::Shared).await?;
-    let name = row
-        .name
-        .as_ref()
-        .map_or(row.id.as_str(), Name::as_str)
-        .to_owned();
-    let flows = used_by(&cx, &row).await?;
-    let mut commit = Commit::default();
-    for flow in flows.iter().filter(|flow| flow.stopped.is_none()) {
-        let mut stopped = flow.clone();
+    let before = impact(&cx, &row).await?;
+    let (ops, audit) = stopping(&cx, &row, &before.flows);
+    let came = cx
+        .app
+        .connections
+        .delete_shared(cx.workspace(), &row, &cx.user.id, &cx.who(), ops, audit)
+        .await
+        .map_err(refusals::connections)?;
+    // Whoever published in between did not see that it was going.
+    let late = used_by(&cx, &row.id).await?;
+    let (ops, audit) = stopping(&cx, &row, &late);
+    if !ops.is_empty() {
+        cx.app.store.commit(Commit { ops, audit }).await?;
+    }
+    let stopped: BTreeSet<_> = before
+        .flows
+        .iter()
+        .chain(&late)
+        .map(|used| &used.flow)
+        .collect();
+    Ok(ok(&json!({
+        "id": row.id, "name": row.name, "deleted": true, "stopped_flows": stopped, "at_provider": came.as_str(),
+        "impact": before,
+    })))
+}
+
+/// What stops the flows that use a connection which is deleted, with the reason for those who try to run them.
+fn stopping(
+    cx: &Context,
+    row: &ConnectionRow,
+    flows: &[UsedBy],
+) -> (Vec<Op>, Vec<actas_core::audit::Draft>) {
+    let name = row.name.as_ref().map_or(row.id.as_str(), Name::as_str);
+    let (mut ops, mut audit) = (Vec::new(), Vec::new());
+    for used in flows.iter().filter(|used| used.stops) {
+        let mut stopped = used.row.clone();
         stopped.stopped = Some(format!("its connection `{name}` was deleted"));
-        commit.ops.push(Op::ChangeFlow {
+        ops.push(Op::ChangeFlow {
             workspace: cx.workspace().clone(),
             flow: stopped,
         });
         let mut record = cx
-            .audit("flow.stopped", "flow", flow.id.as_str())
-            .in_flow(flow.name.as_str());
+            .audit("flow.stopped", "flow", used.row.id.as_str())
+            .in_flow(used.flow.as_str());
         record.reason = Some("connection_deleted".into());
         record.connection = Some(row.id.clone());
-        commit.audit.push(record);
+        audit.push(record);
     }
-    // First stopped, then deleted: a flow that runs never meets a connection that is gone.
-    if !commit.ops.is_empty() {
-        cx.app.store.commit(commit).await?;
-    }
-    cx.app
-        .connections
-        .delete(cx.workspace(), &row.id, &cx.user.id, &cx.who())
-        .await
-        .map_err(refusals::connections)?;
-    let stopped: Vec<_> = flows.into_iter().map(|flow| flow.name).collect();
-    Ok(ok(
-        &json!({"id": row.id, "deleted": true, "stopped_flows": stopped}),
-    ))
+    (ops, audit)
 }
 
 /// `GET /runtime-connections`
@@ -163,10 +181,13 @@ pub async fn personal(cx: Context, _call: Call) -> Answer {
 /// `DELETE /runtime-connections/{connection}`: pauses its person's next run, nothing else.
 pub async fn delete_personal(cx: Context, call: Call) -> Answer {
     let row = of_path(&cx, &call, ConnectionKind::Personal).await?;
-    cx.app
+    let came = cx
+        .app
         .connections
         .delete(cx.workspace(), &row.id, &cx.user.id, &cx.who())
         .await
         .map_err(refusals::connections)?;
-    Ok(ok(&json!({"id": row.id, "deleted": true})))
+    Ok(ok(
+        &json!({"id": row.id, "deleted": true, "at_provider": came.as_str()}),
+    ))
 }

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use crate::access::{Privilege, ROLES, on_run_list};
 use crate::accounts;
-use crate::api::{flow_of, ok};
+use crate::api::lifecycle::is_whole;
+use crate::api::{flow_of, grants, ok};
 use crate::call::Call;
 use crate::context::{Context, Fill};
 use crate::pages::accounts::ahead_of;
 use crate::problem::Problem;
 use crate::routes::Answer;
+use crate::standing::Ahead;
 use crate::triggers;
 
 /// A flow as lists show it.
@@ -105,22 +107,34 @@ pub fn text_of(call: &Call) -> Result<String, Problem> {
 /// `GET /flows/{flow}/accounts`
 pub async fn accounts(cx: Context, call: Call) -> Answer {
     let flow = flow_of(&cx, &call).await?;
-    let accounts: Vec<Value> = accounts::needed(&cx, &flow)
-        .await?
-        .into_iter()
-        .map(|need| {
-            let (state, reason, account) = match &need.resolution {
-                Resolution::Bound(bound) => ("connected", None, Some(bound.account.clone())),
-                Resolution::Ask { reason, .. } => ("needed", Some(*reason), None),
-            };
-            json!({
-                "flow": need.flow, "slot": need.slot, "app": need.app, "dynamic": need.dynamic, "may_be_needed": need.may_be_needed,
-                "scopes": need.scopes, "why": need.why, "state": state, "reason": reason, "account": account,
-                "steps": need.steps, "up_front": need.up_front, "this_run_only": need.this_run_only,
-                "connect": need.ahead().then(|| cx.app.origin.join(&ahead_of(&flow))),
-            })
-        })
-        .collect();
+    let mut accounts: Vec<Value> = Vec::new();
+    for need in accounts::needed(&cx, &flow).await? {
+        let (state, reason, bound) = match &need.resolution {
+            Resolution::Bound(bound) => ("connected", None, Some(bound)),
+            Resolution::Ask { reason, .. } => ("needed", Some(*reason), None),
+        };
+        let mut shown = json!({
+            "flow": need.flow, "slot": need.slot, "app": need.app, "dynamic": need.dynamic, "may_be_needed": need.may_be_needed,
+            "scopes": need.scopes, "why": need.why, "state": state, "reason": reason,
+            "account": bound.map(|bound| &bound.account), "rule": bound.map(|bound| bound.rule),
+            "steps": need.steps, "up_front": need.up_front, "this_run_only": need.this_run_only,
+            "connect": need.ahead().then(|| cx.app.origin.join(&ahead_of(&flow))),
+        });
+        if let Some(bound) = bound
+            && let Some(row) = cx.reader.connection(&bound.connection).await?
+        {
+            let ahead = Ahead::of(&cx, &row).await?;
+            shown["expires_at"] = json!(ahead.expires_at);
+            shown["renews"] = json!(ahead.renews);
+            shown["expiring"] = json!(ahead.expiring);
+            shown["unused"] = json!(ahead.unused);
+            if need.dynamic {
+                shown["connection"] = json!(row.id);
+                shown["choices"] = json!(grants::choices(&cx, &need.flow, &need.slot).await?);
+            }
+        }
+        accounts.push(shown);
+    }
     Ok(ok(
         &json!({"flow": flow.name, "version": flow.last_version, "accounts": accounts,
             "connect": cx.app.origin.join(&ahead_of(&flow))}),
@@ -204,6 +218,7 @@ pub async fn stop(cx: Context, call: Call) -> Answer {
 /// `POST /flows/{flow}/start`
 pub async fn start(cx: Context, call: Call) -> Answer {
     let mut flow = flow_of(&cx, &call).await?;
+    is_whole(&cx, &flow).await?;
     flow.stopped = None;
     let record = cx
         .audit("flow.started", "flow", flow.id.as_str())

@@ -14,6 +14,7 @@ use crate::problem::Problem;
 use crate::refusals;
 use crate::requests;
 use crate::routes::Answer;
+use crate::standing;
 
 /// `GET /me`
 pub async fn show(cx: Context, _call: Call) -> Answer {
@@ -99,13 +100,15 @@ pub async fn connection_view(cx: &Context, row: &ConnectionRow) -> Result<Value,
         }
     };
     let client = cx.reader.client(&row.client).await?;
-    Ok(json!({
+    let mut shown = json!({
         "id": row.id, "kind": row.kind.as_str(), "name": row.name, "app": row.app, "account": row.account,
         "owner": cx.login_of(&row.owner).await?, "state": row.state.as_str(), "scopes": row.scopes,
-        "client": client.map(|client| client.name), "parent": row.parent, "made_for": made_for,
+        "client": client.map(|client| client.name), "made_for": made_for,
         "this_run_only": row.only_run, "used_by": used_by, "created_at": row.created_at,
         "last_used_at": row.last_used_at, "expires_at": row.expires_at,
-    }))
+    });
+    standing::add(cx, row, &mut shown).await?;
+    Ok(shown)
 }
 
 /// `GET /me/connections`
@@ -126,7 +129,9 @@ pub async fn connect(cx: Context, call: Call) -> Answer {
         slot: SlotName,
     }
     let Body { flow, slot } = call.json()?;
-    let target = LinkTarget::Slot(flow, slot);
+    let flow = cx.reader.flow_by_name(&flow).await?;
+    let flow = flow.ok_or_else(|| Problem::not_found("flow"))?;
+    let target = LinkTarget::Slot(flow.id, slot);
     crate::pages::link::what(&cx, &target).await?;
     Ok(ok(&json!({"url": cx.app.origin.join(&target.path())})))
 }
@@ -155,27 +160,37 @@ pub async fn reconnect(cx: Context, call: Call) -> Answer {
 pub async fn disconnect(cx: Context, call: Call) -> Answer {
     nothing(&call)?;
     let row = own_connection(&cx, &call).await?;
-    cx.app
+    let came = cx
+        .app
         .connections
         .disconnect(cx.workspace(), &row.id, &cx.user.id, &cx.who())
         .await
         .map_err(refusals::connections)?;
     let row = own_connection(&cx, &call).await?;
-    Ok(ok(&connection_view(&cx, &row).await?))
+    let mut shown = connection_view(&cx, &row).await?;
+    shown["at_provider"] = json!(came.as_str());
+    Ok(ok(&shown))
 }
 
 /// `DELETE /me/connections/{connection}`
 pub async fn delete(cx: Context, call: Call) -> Answer {
     let row = own_connection(&cx, &call).await?;
-    cx.app
+    let came = cx
+        .app
         .connections
         .delete(cx.workspace(), &row.id, &cx.user.id, &cx.who())
         .await
         .map_err(refusals::connections)?;
-    Ok(ok(&json!({"id": row.id, "deleted": true})))
+    Ok(ok(
+        &json!({"id": row.id, "deleted": true, "at_provider": came.as_str()}),
+    ))
 }
 
-fn nothing(call: &Call) -> Result<(), Problem> {
+/// A body without anything in it.
+///
+/// # Errors
+/// 400 if there is something.
+pub fn nothing(call: &Call) -> Result<(), Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Nothing {}

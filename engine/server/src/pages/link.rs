@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use actas_connections::{ConnectKind, ConnectTarget};
-use actas_core::flow::{Flow, SlotKind};
-use actas_core::ids::{ClientId, ConnectionId, FlowName, Name, SlotName};
+use actas_core::flow::{Dynamic, Flow, Slot, SlotKind};
+use actas_core::ids::{AppName, ClientId, ConnectionId, FlowId, Name, SlotName};
 use actas_core::run::ConnectionKind;
+use actas_store::{Binding, Bindings};
 use askama::Template;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::access::Privilege;
 use crate::call::Call;
 use crate::context::Context;
+use crate::gate::hash_of;
 use crate::pages::connect::{leads_out, session_hash, to_provider};
 use crate::pages::{Chrome, page};
 use crate::problem::Problem;
@@ -29,8 +31,10 @@ pub enum LinkTarget {
     Again(ConnectionId),
     /// A new shared connection through this client under this name.
     Shared(ClientId, Name),
-    /// One's own, for a flow's slot.
-    Slot(FlowName, SlotName),
+    /// One's own, for a flow's slot. The flow by its id: one made again under an old name is another.
+    Slot(FlowId, SlotName),
+    /// One's own with another account, in the place of this one.
+    Another(ConnectionId),
 }
 
 impl LinkTarget {
@@ -46,6 +50,7 @@ impl fmt::Display for LinkTarget {
             Self::Again(connection) => write!(f, "again:{connection}"),
             Self::Shared(client, name) => write!(f, "shared:{client}:{name}"),
             Self::Slot(flow, slot) => write!(f, "slot:{flow}:{slot}"),
+            Self::Another(connection) => write!(f, "another:{connection}"),
         }
     }
 }
@@ -57,6 +62,7 @@ impl FromStr for LinkTarget {
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
             ["again", id] => id.parse().map(Self::Again).map_err(|_| Unknown),
+            ["another", id] => id.parse().map(Self::Another).map_err(|_| Unknown),
             ["shared", client, name] => match (client.parse(), name.parse()) {
                 (Ok(client), Ok(name)) => Ok(Self::Shared(client, name)),
                 _ => Err(Unknown),
@@ -79,6 +85,7 @@ struct LinkPage {
     title: String,
     sentences: Vec<String>,
     scopes: Vec<(String, Option<String>)>,
+    shown: String,
 }
 
 /// What a link would begin.
@@ -88,6 +95,17 @@ pub enum What {
     Again(ConnectionId, String),
     /// A new connection.
     New(ConnectTarget),
+}
+
+impl What {
+    /// Names exactly this: what a page showed is what its button begins, or nothing.
+    fn digest(&self) -> String {
+        let text = match self {
+            Self::Again(id, _) => id.to_string(),
+            Self::New(target) => serde_json::to_string(target).unwrap_or_default(),
+        };
+        hash_of(&text)
+    }
 }
 
 fn target_of(call: &Call) -> Result<LinkTarget, Problem> {
@@ -113,7 +131,7 @@ pub async fn what(
             match row.kind {
                 ConnectionKind::Personal if row.owner == cx.user.id => {}
                 ConnectionKind::Shared if cx.may(Privilege::ConnectionsView) => {
-                    cx.needs(Privilege::ConnectionsAdd)?;
+                    cx.needs(Privilege::ConnectionsEdit)?;
                 }
                 ConnectionKind::Personal | ConnectionKind::Shared => {
                     return Err(Problem::not_found("connection"));
@@ -134,40 +152,65 @@ pub async fn what(
             Ok((What::New(target), client.app))
         }
         LinkTarget::Slot(flow, slot) => own_for_slot(cx, flow, slot).await,
+        LinkTarget::Another(id) => {
+            let row = cx.reader.connection(id).await?.filter(|row| {
+                row.kind == ConnectionKind::Personal
+                    && row.owner == cx.user.id
+                    && row.only_run.is_none()
+            });
+            let row = row.ok_or_else(|| Problem::not_found("connection"))?;
+            let target = ConnectTarget {
+                app: row.app.clone(),
+                client: row.client,
+                kind: ConnectKind::Another {
+                    than: row.id,
+                    parent: row.parent,
+                    made_for: row.made_for,
+                },
+                scopes: row.scopes,
+            };
+            Ok((What::New(target), row.app))
+        }
     }
 }
 
 async fn own_for_slot(
     cx: &Context,
-    name: &FlowName,
+    id: &FlowId,
     slot: &SlotName,
 ) -> Result<(What, actas_core::ids::AppName), Problem> {
-    let flow = cx.reader.flow_by_name(name).await?;
+    let flow = cx.reader.flow(id).await?;
     let flow = flow
         .filter(|flow| {
             cx.may(Privilege::FlowsView) || crate::access::on_run_list(&cx.user, &flow.runners)
         })
         .ok_or_else(|| Problem::not_found("flow"))?;
-    let document = match cx
+    let version = cx
         .reader
         .version_by_number(&flow.id, flow.last_version)
-        .await?
-    {
+        .await?;
+    // A version says what its names mean, and that is what its runs go by. A flow that was never published means what they mean now.
+    let (document, bound) = match version {
         Some(version) => {
-            serde_json::from_str::<Flow>(&version.document).map_err(Problem::internal)?
+            let document =
+                serde_json::from_str::<Flow>(&version.document).map_err(Problem::internal)?;
+            let mut bindings =
+                serde_json::from_str::<Bindings>(&version.bindings).map_err(Problem::internal)?;
+            (document, bindings.slots.remove(slot))
         }
         None => {
             let draft = cx.reader.draft(&flow.id).await?;
             let draft = draft.ok_or_else(|| Problem::not_found("flow"))?;
-            crate::drafts::check(&draft.text, &cx.app.apps)
+            let document = crate::drafts::check(&draft.text, &cx.app.apps)
                 .map_err(refusals::draft)?
                 .0
-                .flow
+                .flow;
+            (document, None)
         }
     };
-    let wanted = document.connections.get(slot);
-    let (app, dynamic) = match wanted.map(|wanted| (&wanted.app, &wanted.kind)) {
-        Some((app, SlotKind::Dynamic(dynamic))) => (app.clone(), dynamic.clone()),
+    let wanted = document.connections.get(slot).map(Slot::acting);
+    let (app, dynamic) = match wanted.map(|wanted| (wanted.app, wanted.kind)) {
+        Some((app, SlotKind::Dynamic(dynamic))) => (app, dynamic),
         Some((_, SlotKind::Connection(_))) => {
             return Err(Problem::conflict(
                 "slot_is_shared",
@@ -176,25 +219,18 @@ async fn own_for_slot(
         }
         None => return Err(Problem::not_found("connection")),
     };
-    let parent = match &dynamic.parent {
-        None => None,
-        Some(parent) => cx.reader.shared_connection(parent).await?,
+    let (client, parent) = match bound {
+        Some(Binding::Dynamic { client, parent }) => (client, parent),
+        Some(Binding::Shared { .. }) | None => meant_now(cx, &app, &dynamic).await?,
     };
-    let client = match &parent {
-        Some(parent) => Some(parent.client.clone()),
-        None => default_client(&cx.reader, &app)
-            .await?
-            .map(|client| client.id),
-    };
-    let client = client.ok_or_else(|| {
-        Problem::conflict(
-            "no_app_client",
-            format!("this workspace has no app client for `{app}`: make one with `actas apps configure {app}`"),
-        )
-    })?;
+    if let Some(id) = &parent
+        && cx.reader.connection(id).await?.is_none()
+    {
+        return Err(parent_gone(slot));
+    }
     let kind = ConnectKind::Personal {
         made_for: parent.is_none().then(|| (flow.id, slot.clone())),
-        parent: parent.map(|parent| parent.id),
+        parent,
     };
     let target = ConnectTarget {
         app: app.clone(),
@@ -203,6 +239,37 @@ async fn own_for_slot(
         scopes: dynamic.scopes,
     };
     Ok((What::New(target), app))
+}
+
+fn parent_gone(slot: impl fmt::Display) -> Problem {
+    Problem::conflict(
+        "parent_deleted",
+        format!(
+            "the connection that `{slot}` goes through was deleted: the flow has to be published with another one"
+        ),
+    )
+}
+
+/// The app client and the parent that a draft's slot means as things are named now.
+async fn meant_now(
+    cx: &Context,
+    app: &AppName,
+    dynamic: &Dynamic,
+) -> Result<(ClientId, Option<ConnectionId>), Problem> {
+    if let Some(name) = &dynamic.parent {
+        let parent = cx.reader.shared_connection(name).await?;
+        let parent = parent.filter(|parent| parent.app == *app);
+        return parent
+            .map(|parent| (parent.client, Some(parent.id)))
+            .ok_or_else(|| parent_gone(name));
+    }
+    let client = default_client(&cx.reader, app).await?;
+    client.map(|client| (client.id, None)).ok_or_else(|| {
+        Problem::conflict(
+            "no_app_client",
+            format!("this workspace has no app client for `{app}`: make one with `actas apps configure {app}`"),
+        )
+    })
 }
 
 /// `GET /link/…`
@@ -224,6 +291,13 @@ pub async fn show(cx: Context, call: Call) -> Answer {
             vec![
                 format!("The account you sign in with becomes the shared connection \u{201c}{name}\u{201d} of this workspace."),
                 "Flows that name it act as that account, whoever runs them. Do not use your personal account for it.".into(),
+            ],
+        ),
+        (What::New(_), LinkTarget::Another(_)) => (
+            format!("Sign in to {app} with another account"),
+            vec![
+                "Flows that you agreed to act through that account from then on, each within what you agreed to.".into(),
+                "The account you have connected now stays in your list until you disconnect or delete it.".into(),
             ],
         ),
         (What::New(_), _) => (
@@ -261,6 +335,7 @@ pub async fn show(cx: Context, call: Call) -> Answer {
         title,
         sentences,
         scopes,
+        shown: what.digest(),
     };
     page(StatusCode::OK, &shown).map(leads_out)
 }
@@ -272,9 +347,16 @@ pub async fn begin(cx: Context, call: Call) -> Answer {
     struct Form {
         #[serde(rename = "csrf")]
         _csrf: String,
+        shown: String,
     }
-    let _: Form = call.form()?;
+    let form: Form = call.form()?;
     let (what, _) = what(&cx, &target_of(&call)?).await?;
+    if what.digest() != form.shown {
+        return Err(Problem::conflict(
+            "changed_meanwhile",
+            "what this page showed was changed meanwhile: open it again and look at it once more",
+        ));
+    }
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
     let session = session_hash(&cx)?;
     let url = match what {

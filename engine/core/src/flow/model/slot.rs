@@ -16,6 +16,14 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The shared connection it names: to act through, or as a parent.
+    pub fn names(&self) -> Option<&Name> {
+        match &self.kind {
+            SlotKind::Connection(name) => Some(name),
+            SlotKind::Dynamic(dynamic) => dynamic.parent.as_ref(),
+        }
+    }
+
     /// The slot as runs act through it: a dynamic one that was switched off is the shared connection it names.
     #[must_use]
     pub fn acting(&self) -> Self {
