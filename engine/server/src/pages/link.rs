@@ -349,8 +349,8 @@ pub async fn begin(cx: Context, call: Call) -> Answer {
         _csrf: String,
         shown: String,
     }
-    let form: Form = call.form()?;
     let (what, _) = what(&cx, &target_of(&call)?).await?;
+    let form: Form = call.form()?;
     if what.digest() != form.shown {
         return Err(Problem::conflict(
             "changed_meanwhile",
@@ -380,17 +380,17 @@ mod tests {
 
     #[test]
     fn a_links_name_and_path_lead_to_the_same_thing() {
-        let target = LinkTarget::Slot(
-            "new-opportunity".parse().expect("a flow"),
-            "crm".parse().expect("a slot"),
-        );
-        assert_eq!(target.path(), "/link/slot/new-opportunity/crm");
+        let flow = FlowId::from_bits(7);
+        let target = LinkTarget::Slot(flow.clone(), "crm".parse().expect("a slot"));
+        assert_eq!(target.path(), format!("/link/slot/{flow}/crm"));
         assert_eq!(target.to_string().parse(), Ok(target));
         for odd in [
             "",
             "again:",
             "again:https://evil.example",
             "slot:a",
+            "slot:new-opportunity:crm",
+            "another:crm",
             "slot:a:b:c",
             "shared:x:y",
         ] {

@@ -194,7 +194,12 @@ impl Things {
             "request" => whose.request.clone(),
             "sign_in" if none => id("si"),
             "sign_in" => whose.sign_in.clone(),
+            "flow" | "slot" if route.path.starts_with("/api/v1/me/grants/") => {
+                self.grant(part, whose, relation).await
+            }
             "flow" if none => "nothere".to_owned(),
+            // The route takes it away: one made for this.
+            "flow" if route.method == reqwest::Method::DELETE => self.flow(relation).await,
             "flow" if relation == Relation::Own => "hello".to_owned(),
             "flow" => "hidden".to_owned(),
             "connection" if none => id("con"),
@@ -205,9 +210,9 @@ impl Things {
             "what" if route.path.contains("{second}") => "slot".to_owned(),
             "what" => "again".to_owned(),
             "first" if route.path.contains("{second}") => match relation {
-                Relation::None => "nothere".to_owned(),
-                Relation::Own => "note".to_owned(),
-                Relation::Other => "hidden".to_owned(),
+                Relation::None => id("flw"),
+                Relation::Own => self.flow_id("note").await,
+                Relation::Other => self.flow_id("hidden").await,
             },
             "first" if none => id("con"),
             "first" => self.connection(whose, route).await,
@@ -220,6 +225,59 @@ impl Things {
                 file!()
             ),
         }
+    }
+
+    async fn flow_id(&self, name: &str) -> String {
+        let app = self.site.server.app();
+        let reader = app.store.reader(&app.workspace);
+        let flow = reader.flow_by_name(&name.parse().unwrap()).await.unwrap();
+        flow.unwrap().id.to_string()
+    }
+
+    /// A flow that was never published and that nobody misses.
+    async fn flow(&self, relation: Relation) -> String {
+        let mut made = self.made.lock().await;
+        *made += 1;
+        let app = self.site.server.app();
+        let reader = app.store.reader(&app.workspace);
+        let like = reader.flow_by_name(&"note".parse().unwrap()).await;
+        let mut flow = like.unwrap().unwrap();
+        flow.id = actas_core::ids::FlowId::from_bits(system::new_bits());
+        flow.name = format!("made-{made}").parse().unwrap();
+        flow.last_version = 0;
+        if relation == Relation::Other {
+            flow.runners = Vec::new();
+        }
+        let name = flow.name.to_string();
+        let workspace = app.workspace.clone();
+        commit(&self.site, vec![Op::AddFlow { workspace, flow }]).await;
+        name
+    }
+
+    /// What somebody agreed to: for one flow whoever asks, for the other the other person alone.
+    async fn grant(&self, part: &str, whose: &Asker, relation: Relation) -> String {
+        let name = match relation {
+            Relation::None => "nothere",
+            Relation::Own => "note",
+            Relation::Other => "hidden",
+        };
+        if part == "slot" {
+            return "crm".to_owned();
+        }
+        if relation != Relation::None {
+            let flow = self.flow_id(name).await;
+            let grant = actas_store::GrantRow {
+                user: whose.user.id.clone(),
+                flow: flow.parse().unwrap(),
+                slot: "crm".parse().unwrap(),
+                connection: self.connection.id.clone(),
+                surface: "{}".to_owned(),
+                at: system::now(),
+            };
+            let workspace = self.site.server.app().workspace.clone();
+            commit(&self.site, vec![Op::PutGrant { workspace, grant }]).await;
+        }
+        name.to_owned()
     }
 
     /// A connection of somebody's own, made anew because the route may take it away; a shared one where it is about those.
