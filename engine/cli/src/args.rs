@@ -131,6 +131,24 @@ pub struct Global {
         value_name = "FILE|URL"
     )]
     pub audit_checkpoints: Option<String>,
+    /// The mail server by which people are told that something waits for them; only in the environment, because a password is part of it.
+    #[arg(
+        long = "smtp-url-from-environment",
+        global = true,
+        env = "ACTAS_SMTP_URL",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub smtp_url: Option<String>,
+    /// Who mail comes from: `Actas <actas@example.com>`; the server is `ACTAS_SMTP_URL` (`smtps://user:password@host`).
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_MAIL_FROM",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    pub mail_from: Option<String>,
     /// Address of the pages: of `serve`, and of commands that start the engine themselves. Default `127.0.0.1:8080`.
     #[arg(
         long,

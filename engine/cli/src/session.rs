@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actas_connections::KeySource;
+use actas_core::Secret;
 use actas_core::app::{self, Apps, Manifest};
 use actas_core::diagnostic::render;
-use actas_egress::HostPort;
+use actas_egress::{HostPort, MailConfig};
 use actas_server::{Server, ServerConfig, StartError};
 use actas_store::{StoreConfig, StoreError};
 use serde_json::{Value, json};
@@ -252,7 +253,25 @@ fn config(global: &Global, parts: Parts, terminal: bool) -> Result<ServerConfig,
         owner: owner(),
         checkpoints: global.audit_checkpoints.clone(),
         terminal_login: terminal && listen.ip().is_loopback(),
+        mail: mail(global)?,
     })
+}
+
+/// How mail is sent: both settings or neither.
+fn mail(global: &Global) -> Result<Option<MailConfig>, Failed> {
+    match (&global.smtp_url, &global.mail_from) {
+        (Some(url), Some(from)) => Ok(Some(MailConfig {
+            url: Secret::new(url.clone()),
+            from: from.clone(),
+        })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failed::Usage(
+            "ACTAS_SMTP_URL says where mail is sent: say who it comes from as well, ACTAS_MAIL_FROM".into(),
+        )),
+        (None, Some(_)) => Err(Failed::Usage(
+            "ACTAS_MAIL_FROM says who mail comes from: say where it is sent as well, ACTAS_SMTP_URL".into(),
+        )),
+    }
 }
 
 fn key(global: &Global, data: &Path) -> Result<KeySource, Failed> {

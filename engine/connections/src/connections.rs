@@ -162,6 +162,11 @@ impl Connections {
         self.page(&["oauth", "callback", client.as_str()])
     }
 
+    /// The address of one of our own pages, as people open it.
+    pub fn address(&self, path: &[&str]) -> Url {
+        self.page(path)
+    }
+
     /// One of our own pages.
     pub(crate) fn page(&self, path: &[&str]) -> Url {
         let mut url = self.inner.config.public_url.clone();

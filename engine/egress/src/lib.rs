@@ -11,6 +11,7 @@ mod config;
 mod credential;
 mod error;
 pub mod guard;
+mod mail;
 mod prover;
 mod redact;
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use client::Egress;
 pub use config::{CallLimits, EgressConfig, HostPort};
 pub use credential::{Credential, Scheme};
 pub use error::EgressError;
+pub use mail::{Letter, Mail, MailConfig, MailError};
 pub use prover::{Prover, wants_another_proof};

@@ -8,6 +8,7 @@ mod callee;
 mod changes;
 mod claim;
 mod drive;
+mod notices;
 mod perform;
 mod plans;
 mod reach;

@@ -12,7 +12,7 @@ use actas_core::flow::Entry;
 use actas_core::ids::{InboxId, RunId, SlotName, UserId, VersionId, WorkerId, WorkspaceId};
 use actas_core::run::{Created, Event, Person, Phase, Run};
 use actas_core::{StepError, Time};
-use actas_egress::Egress;
+use actas_egress::{Egress, Mail};
 use actas_store::{
     Commit, CommitError, IdempotencyRow, InboxMessage, InboxRow, Op, ReadError, Store, system,
 };
@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::changes::Changes;
 use crate::claim;
 use crate::drive::{Birth, Drive, Progressed, Refusal};
+use crate::notices;
 use crate::perform::Hands;
 use crate::plans::{LoadError, Plans, Version};
 use crate::record::{Origin, cancel_asked};
@@ -46,6 +47,8 @@ pub struct RunnerConfig {
     pub lease: Duration,
     /// How many claimed runs may be in flight at once.
     pub woken_at_once: u32,
+    /// The way to send mail, if the operator named one.
+    pub mail: Option<Mail>,
 }
 
 /// A run to create. Inputs have been checked and filled in with [`actas_core::flow`]'s `check_inputs`.
@@ -357,6 +360,7 @@ impl Runner {
         tokio::spawn(claim::sweeping(inner.clone()));
         tokio::spawn(claim::taking_back(inner.clone()));
         tokio::spawn(schedule::scheduling(inner.clone()));
+        tokio::spawn(notices::telling(inner.clone()));
         Self { inner }
     }
 

@@ -7,18 +7,15 @@ use std::time::Duration;
 use actas_core::Time;
 use actas_core::audit::{self, Actor, Object};
 use actas_core::flow::{Entry, Inputs, Schedule};
-use actas_core::ids::RunId;
-use actas_core::run::{Event, LEVEL, Run};
+use actas_core::run::LEVEL;
 use actas_core::schedule::{Due, SLOT, Spec};
-use actas_store::{Commit, CommitError, Op, ReadError, RunRow, TriggerRow, system};
+use actas_store::{Commit, CommitError, Op, ReadError, TriggerRow, system};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
-use crate::drive::line::line_up;
 use crate::plans::{LoadError, Version};
-use crate::record::{Origin, audit_of, journal_row};
 use crate::runner::{CreateError, Inner, NewRun};
-use crate::trigger::acts_for_nobody;
+use crate::trigger::{Unborn, acts_for_nobody, unheld};
 
 /// Schedules are looked at this often, at whole seconds, because slots are there.
 const POLL: Duration = Duration::from_secs(1);
@@ -191,54 +188,17 @@ async fn start(
         ip: None,
         agent: None,
     };
-    let at = system::now();
-    let id = RunId::from_bits(system::new_bits());
-    let vars = version.vars(&inner.store, &new.workspace).await?;
-    let created = new.created(&id, version, vars, at);
-    let origin = Origin {
-        actor: Actor::Trigger,
-        ip: None,
-        agent: None,
-    };
-    let event = Event::RunCreated(Box::new(created.clone()));
-    let mut run = Run::new(version.plan.clone());
-    run.apply(&event)
-        .map_err(|illegal| Hindrance::Never("illegal", illegal.to_string()))?;
-    let row = RunRow {
-        id: id.clone(),
-        workspace: trigger.workspace.clone(),
-        flow: created.flow.clone(),
-        version: created.version.clone(),
-        level: created.level,
-        invoker: None,
-        parent: None,
-        retry_of: None,
-        entry: created.entry.as_str().into(),
-        state: run.state_name(at).to_owned(),
-        created_at: at,
-        ended_at: None,
-        due_at: run.next_due(at),
-        // As if whoever made it had held it and let it go.
-        epoch: 1,
-        owner: None,
-        lease_until: None,
-    };
-    let turn = run
-        .turn()
-        .map_err(|error| Hindrance::Never("concurrency_key", error.message))?;
-    let audit = audit_of(&trigger.workspace, &created, Some(&origin), &event);
-    let mut ops = vec![
-        taken(trigger, slot, next, true),
-        Op::AddRun {
-            run: row,
-            journal: journal_row(&id, 1, vec![event], at),
-            idempotency: None,
-        },
-    ];
-    line_up(&mut ops, &trigger.workspace, &run, turn.as_ref());
+    let born = unheld(inner, &new, version)
+        .await
+        .map_err(|why| match why {
+            Unborn::Read(error) => error.into(),
+            Unborn::Never(code, why) => Hindrance::Never(code, why),
+        })?;
+    let mut ops = vec![taken(trigger, slot, next, true)];
+    ops.extend(born.ops);
     let commit = Commit {
         ops,
-        audit: audit.into_iter().collect(),
+        audit: born.audit,
     };
     take(inner, commit).await
 }

@@ -88,6 +88,7 @@ async fn taken(text: &str) -> u64 {
         worker,
         lease: Duration::from_secs(30),
         woken_at_once: 100,
+        mail: None,
     };
     let natives = Natives::new([("toy/set/1", Arc::new(Set) as Arc<dyn Native>)]);
     let runner = Runner::start(store.clone(), connections, egress, natives, config);

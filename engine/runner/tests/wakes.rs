@@ -199,6 +199,7 @@ async fn place() -> Option<Place> {
         worker,
         lease: Duration::from_secs(10),
         woken_at_once: 100,
+        mail: None,
     };
     let runner = Runner::start(
         store.clone(),

@@ -9,7 +9,7 @@ use actas_connections::{Connections, ConnectionsConfig, KeySource, OpenError};
 use actas_core::app::{Apps, Manifest, Natives};
 use actas_core::audit::Actor;
 use actas_core::ids::{WorkerId, WorkspaceId};
-use actas_egress::{Egress, EgressConfig, EgressError, HostPort};
+use actas_egress::{Egress, EgressConfig, EgressError, HostPort, Mail, MailConfig, MailError};
 use actas_runner::{Runner, RunnerConfig};
 use actas_store::{CommitError, ReadError, Store, StoreConfig, StoreError, system};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
@@ -62,6 +62,8 @@ pub struct ServerConfig {
     pub checkpoints: Option<String>,
     /// Whether links of this terminal log in: only where every listener is loopback.
     pub terminal_login: bool,
+    /// How mail is sent; none: it is not.
+    pub mail: Option<MailConfig>,
 }
 
 /// Why a server does not start.
@@ -102,6 +104,9 @@ pub enum StartError {
     /// Outgoing requests.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
 }
 
 /// A running server.
@@ -156,6 +161,7 @@ impl Server {
         )
         .await?;
         let (workspace, name, first) = workspace(&store, &config.owner).await?;
+        let mail = config.mail.as_ref().map(Mail::new).transpose()?;
         let runner = Runner::start(
             store.clone(),
             connections.clone(),
@@ -165,6 +171,7 @@ impl Server {
                 worker,
                 lease: config.lease,
                 woken_at_once: config.woken_at_once,
+                mail: mail.clone(),
             },
         );
         let socket = match &config.socket {
@@ -177,7 +184,7 @@ impl Server {
         let checkpoints = config.checkpoints.as_deref().map(Sink::parse).transpose()?;
         let app = Arc::new(App {
             checkpoints,
-            settings: settings(&config, address, &origin, &name),
+            settings: settings(&config, address, &origin, &name, mail.as_ref()),
             store,
             connections,
             runner,
@@ -331,7 +338,13 @@ async fn workspace(
 }
 
 /// Effective settings, without anything secret.
-fn settings(config: &ServerConfig, address: SocketAddr, origin: &Origin, name: &str) -> Value {
+fn settings(
+    config: &ServerConfig,
+    address: SocketAddr,
+    origin: &Origin,
+    name: &str,
+    mail: Option<&Mail>,
+) -> Value {
     let store = match &config.store.url {
         None => json!({"kind": "sqlite", "data": config.store.data}),
         Some(url) => {
@@ -363,6 +376,7 @@ fn settings(config: &ServerConfig, address: SocketAddr, origin: &Origin, name: &
         "woken_at_once": config.woken_at_once,
         "audit_checkpoints": config.checkpoints,
         "terminal_login": config.terminal_login,
+        "mail": mail.map(|mail| json!({"server": mail.server(), "from": mail.from()})),
         "version": env!("CARGO_PKG_VERSION"),
     })
 }

@@ -9,6 +9,7 @@ use actas_core::run::{Event, Rule};
 use actas_store::{Commit, CommitError, Op, RunRow, system};
 
 use super::{Drive, Progressed, Stop};
+use crate::notices::with_pause;
 use crate::record::{Origin, audit_of, journal_row};
 
 impl Drive {
@@ -65,6 +66,7 @@ impl Drive {
         if ops.is_empty() {
             return Ok(());
         }
+        with_pause(&self.inner, &self.workspace, self.created(), &mut ops, now).await;
         self.mind_the_line(&mut ops, release, now);
         self.commit(Commit { ops, audit }).await?;
         self.launch();

@@ -101,6 +101,7 @@ pub async fn serve(orders: Orders) -> io::Result<()> {
         owner: ("owner".into(), "Owner".into()),
         checkpoints: None,
         terminal_login: false,
+        mail: None,
     })
     .await
     .map_err(io::Error::other)?;

@@ -114,6 +114,7 @@ pub fn config(dir: &Path, crm: &Sandbox) -> ServerConfig {
         owner: ("olga".into(), "Olga Owner".into()),
         checkpoints: None,
         terminal_login: false,
+        mail: None,
     }
 }
 

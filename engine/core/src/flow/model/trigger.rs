@@ -186,6 +186,8 @@ pub enum Entry {
     Schedule,
     /// Another system.
     Webhook,
+    /// Somebody is to be told that a run waits for them.
+    Notice,
 }
 
 impl Entry {
@@ -202,6 +204,7 @@ impl Entry {
             Self::ChildRun => "child_run",
             Self::Schedule => "schedule",
             Self::Webhook => "webhook",
+            Self::Notice => "notice",
         }
     }
 }

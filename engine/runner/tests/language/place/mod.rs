@@ -102,6 +102,7 @@ impl Place {
             worker,
             lease,
             woken_at_once: 100,
+            mail: None,
         };
         let runner = Runner::start(store.clone(), connections, egress, natives, config);
         let workspace = WorkspaceId::from_bits(system::new_bits());
