@@ -16,6 +16,7 @@ mod foreign;
 mod hostile;
 mod kill9;
 mod needles;
+mod notices;
 mod rows;
 mod rules;
 mod story;

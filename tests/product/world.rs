@@ -41,6 +41,8 @@ pub struct World {
     kind: Kind,
     egress: Vec<String>,
     apps: Option<PathBuf>,
+    /// The mail server, if there is one.
+    pub mail: Option<String>,
     server: Option<Running>,
     first: Option<u32>,
 }
@@ -85,6 +87,7 @@ impl World {
             kind,
             egress,
             apps: None,
+            mail: None,
             server: None,
             first: None,
         }
@@ -151,6 +154,11 @@ impl World {
             .env("ACTAS_EGRESS_ALLOW", self.egress.join(","));
         if let Some(apps) = &self.apps {
             command.env("ACTAS_APPS", apps);
+        }
+        if let Some(url) = &self.mail {
+            command
+                .env("ACTAS_SMTP_URL", url)
+                .env("ACTAS_MAIL_FROM", "Actas <actas@actas.test>");
         }
         if let Kind::Postgres(url) = &self.kind {
             command

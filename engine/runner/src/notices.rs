@@ -149,15 +149,15 @@ async fn look(inner: &Inner) -> Result<bool, ReadError> {
     let now = inner.store.now().await?;
     let due = inner.store.due_notices(now, AT_ONCE).await?;
     let full = due.len() >= usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
-    let mut moved = false;
+    let mut more = false;
     for notice in due {
         if inner.is_stopping() {
             return Ok(false);
         }
-        moved |= say(inner, &notice, now).await;
+        // Who is told of what has been addressed just now, is due at once. With nothing moved the next look would see the same.
+        more |= say(inner, &notice, now).await && (full || notice.channel.is_none());
     }
-    // With nothing moved the next look would see the same.
-    Ok(full && moved)
+    Ok(more)
 }
 
 /// Says one; true if it is another by now.

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod process;
 #[cfg(feature = "web")]
 pub mod sandbox;
+pub mod smtp;
 pub mod strace;
 
 #[cfg(feature = "web")]
