@@ -156,8 +156,8 @@ async fn at_the_pause(world: &World, smtp: &Smtp) -> String {
     let mut flows = told(world, 2).await;
     flows.sort();
     assert_eq!(flows.len(), 2);
-    assert_eq!(flows[0], format!("ana pay sign_in False {link}"));
-    assert!(flows[1].starts_with("ben ask approval False "), "{flows:?}");
+    assert_eq!(flows[0], format!("ana pay sign_in false {link}"));
+    assert!(flows[1].starts_with("ben ask approval false "), "{flows:?}");
     link
 }
 
@@ -204,7 +204,7 @@ async fn people_are_told_at_the_pause_and_before_its_end_once_each_also_under_ki
     let flows = told(&world, 4).await;
     let ana = flows
         .iter()
-        .filter(|all| **all == format!("ana pay sign_in True {link}"))
+        .filter(|all| **all == format!("ana pay sign_in true {link}"))
         .count();
     assert_eq!((flows.len(), ana), (4, 1), "{flows:?}");
     let audit = world

@@ -42,6 +42,8 @@ pub struct SlotAsk {
     pub manifest: Arc<Manifest>,
     /// The terms of a dynamic slot; none for a shared one.
     pub dynamic: Option<Dynamic>,
+    /// True if a flow that calls this one handed the account of whoever decided an approval down to it: then it stays theirs by that rule.
+    pub approvers: bool,
     /// How far the flow reaches through the slot.
     pub surface: Surface,
 }
@@ -73,7 +75,7 @@ impl SlotAsk {
     fn rule(&self) -> Rule {
         match &self.dynamic {
             _ if self.draft => Rule::BuildTime,
-            Some(dynamic) if dynamic.of.is_some() => Rule::Approver,
+            Some(dynamic) if self.approvers || dynamic.of.is_some() => Rule::Approver,
             _ => Rule::Invoker,
         }
     }

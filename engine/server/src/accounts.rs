@@ -374,5 +374,6 @@ pub async fn slot_ask(
         binding,
         manifest: planned.manifest.clone(),
         dynamic,
+        approvers: false,
     })
 }

@@ -396,6 +396,7 @@ impl Bench {
                 parent: None,
             },
             manifest: self.manifest.clone(),
+            approvers: false,
             dynamic: Some(Dynamic::default()),
             surface: self.surface(&["read"]),
         }

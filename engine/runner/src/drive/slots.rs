@@ -5,7 +5,7 @@ use std::time::Duration;
 use actas_connections::{ConnectionsError, Resolution, SlotAsk, person_left};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{AppName, ConnectionId, InboxId, SignInId, SlotName};
-use actas_core::run::Event;
+use actas_core::run::{Event, Rule};
 use actas_core::{ErrorKind, StepError};
 use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
 
@@ -152,6 +152,10 @@ impl Drive {
         // A run that a clock or another system started acts for nobody.
         created.invoker.as_ref()?;
         let (person, login) = self.run.slot_person(slot)?;
+        let approvers = created
+            .bound
+            .iter()
+            .any(|handed| handed.slot == plan.name && handed.bound.rule == Rule::Approver);
         let surface = reach(&self.inner, &self.workspace, &self.version, slot, client).await;
         Some(Asking::Theirs(Box::new(SlotAsk {
             workspace: self.workspace.clone(),
@@ -166,6 +170,7 @@ impl Drive {
             binding,
             manifest: plan.manifest.clone(),
             dynamic: Some(dynamic),
+            approvers,
         })))
     }
 

@@ -105,7 +105,8 @@ fn page_of(
         hosts: view.hosts,
         candidates: view.candidates,
         this_run_only: view.this_run_only,
-        approver: view.approver,
+        // After the decision it is a run that waits, not an approval.
+        approver: view.approver && back.0.starts_with("/approvals/"),
         build: view.build,
         back,
         declined: view.declined,
