@@ -1,6 +1,6 @@
-//! One refresh at a time in this process, for each connection, and what was learned of its provider: whether it is down, and whether the token
-//! at hand is the fruit of a forced refresh. How long a connection waits after a failure stands in its row, where every process sees it: the
-//! wait is a lease to refresh that nobody holds, and in the holder's place stands how often it failed.
+//! One refresh at a time in this process, for each connection, and whether a provider is down. What every process must know of a connection stands
+//! in its row, as a lease to refresh that nobody holds, with a mark in the holder's place: how often it failed, while it waits; or that its
+//! token is the fruit of a forced refresh.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,9 @@ const FRESH: Duration = Duration::from_secs(300);
 
 /// The longest wait before a provider that is down is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// In the holder's place of the mark that a forced refresh leaves.
+const FORCED: u128 = 1 << 32;
 
 /// More failures in a row than these make no difference.
 const MOST_COUNTED: u32 = 20;
@@ -38,8 +41,6 @@ struct All {
 #[derive(Debug, Default)]
 struct Flight {
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// The version that a forced refresh gave, and when.
-    forced: Option<(i64, Time)>,
 }
 
 /// What all connections of one app client have learned of their provider.
@@ -96,20 +97,6 @@ impl Flights {
         self.all().circuits.remove(client);
     }
 
-    /// It worked; `forced` if the app had refused the token before.
-    pub(crate) fn landed(&self, connection: &ConnectionId, version: i64, forced: bool, now: Time) {
-        let mut all = self.all();
-        let flight = all.connections.entry(connection.clone()).or_default();
-        flight.forced = forced.then_some((version, now));
-    }
-
-    /// Whether this version of the token is the fruit of a forced refresh just now.
-    pub(crate) fn is_fresh(&self, connection: &ConnectionId, version: i64, now: Time) -> bool {
-        let all = self.all();
-        matches!(all.connections.get(connection).and_then(|f| f.forced),
-            Some((forced, at)) if forced == version && now.since(at) < FRESH)
-    }
-
     /// Nothing more is to be known of a connection.
     pub(crate) fn forget(&self, connection: &ConnectionId) {
         self.all().connections.remove(connection);
@@ -144,6 +131,21 @@ pub(crate) fn waiting(failures: u32) -> WorkerId {
 /// How often it failed, if a lease is a wait.
 pub(crate) fn failures(holder: &WorkerId) -> Option<u32> {
     (1..=MOST_COUNTED).find(|times| waiting(*times) == *holder)
+}
+
+/// What is left in the row after a forced refresh.
+pub(crate) fn forced(now: Time) -> (WorkerId, Time) {
+    (WorkerId::from_bits(FORCED), now.after(FRESH))
+}
+
+/// Whether a lease is that mark, however old.
+pub(crate) fn is_forced(holder: &WorkerId) -> bool {
+    *holder == WorkerId::from_bits(FORCED)
+}
+
+/// Whether the token of a row is the fruit of a forced refresh just now.
+pub(crate) fn is_fresh(refreshing: Option<&(WorkerId, Time)>, now: Time) -> bool {
+    refreshing.is_some_and(|(by, until)| is_forced(by) && *until > now)
 }
 
 /// 1 s, 2 s, 4 s and so on up to an hour, and up to a quarter more by whose it is, so that not all come back at once.
@@ -239,13 +241,11 @@ mod tests {
 
     #[test]
     fn only_the_fruit_of_a_forced_refresh_counts_as_fresh_and_not_for_ever() {
-        let flights = Flights::default();
-        let connection = ConnectionId::from_bits(7);
-        flights.landed(&connection, 2, false, Time(0));
-        assert!(!flights.is_fresh(&connection, 2, Time(0)));
-        flights.landed(&connection, 3, true, Time(0));
-        assert!(flights.is_fresh(&connection, 3, Time(1)));
-        assert!(!flights.is_fresh(&connection, 2, Time(1)));
-        assert!(!flights.is_fresh(&connection, 3, Time(0).after(FRESH)));
+        let mark = forced(Time(0));
+        assert!(is_forced(&mark.0) && failures(&mark.0).is_none());
+        assert!(is_fresh(Some(&mark), Time(1)));
+        assert!(!is_fresh(Some(&mark), Time(0).after(FRESH)));
+        assert!(!is_fresh(Some(&(waiting(3), mark.1)), Time(1)));
+        assert!(!is_fresh(None, Time(1)));
     }
 }

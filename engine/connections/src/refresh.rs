@@ -15,7 +15,7 @@ use crate::ask::dead;
 use crate::client_grant::asks_again;
 use crate::connections::{Connections, SetupError, now};
 use crate::errors::UseError;
-use crate::flights::{failures, wait_after, waiting};
+use crate::flights::{failures, forced as forced_mark, is_forced, wait_after, waiting};
 use crate::secrets::{REFRESH, SecretError};
 use crate::token::{TokenFault, Tokens};
 use crate::usage::{Use, broken_seal};
@@ -157,7 +157,7 @@ impl Connections {
                 Some((by, until)) => match failures(by) {
                     Some(_) if *until > at => return Err(away(until.since(at))),
                     Some(times) => (false, times),
-                    None => (*until <= at, 0),
+                    None => (*until <= at && !is_forced(by), 0),
                 },
             };
             if let Some(wait) = self.inner.flights.closed(&row.client, now()) {
@@ -177,19 +177,24 @@ impl Connections {
                     .await
                     .map(Turn::Done);
             }
-            let leased = self
-                .commit(
-                    vec![Op::LeaseRefresh {
-                        workspace: u.workspace.clone(),
-                        connection: row.id.clone(),
-                        worker: self.inner.config.worker.clone(),
-                        until: at.after(LEASE),
-                        now: at,
-                        expect: seen,
-                    }],
-                    Vec::new(),
-                )
-                .await;
+            let mut ops = vec![Op::LeaseRefresh {
+                workspace: u.workspace.clone(),
+                connection: row.id.clone(),
+                worker: self.inner.config.worker.clone(),
+                until: at.after(LEASE),
+                now: at,
+                expect: seen,
+            }];
+            // A mark is in nobody's way.
+            if let Some((by, _)) = row.refreshing.as_ref().filter(|(by, _)| is_forced(by)) {
+                let mark = Op::ReleaseRefresh {
+                    workspace: u.workspace.clone(),
+                    connection: row.id.clone(),
+                    worker: by.clone(),
+                };
+                ops.insert(0, mark);
+            }
+            let leased = self.commit(ops, Vec::new()).await;
             match leased {
                 Ok(()) => {
                     return Ok(Turn::Ours {
@@ -260,7 +265,7 @@ impl Connections {
         let at = now();
         let mut newer = row.clone();
         newer.token_version += 1;
-        newer.refreshing = None;
+        newer.refreshing = forced.then(|| forced_mark(at));
         newer.expires_at = tokens.expires_in.map(|life| ends(at, life));
         if let Some(scopes) = &tokens.scopes {
             if row.scopes.iter().any(|scope| !scopes.contains(scope)) {
@@ -287,12 +292,7 @@ impl Connections {
         let mut pause = Duration::from_millis(20);
         loop {
             let error = match self.commit(ops.clone(), Vec::new()).await {
-                Ok(()) => {
-                    self.inner
-                        .flights
-                        .landed(&row.id, newer.token_version, forced, at);
-                    return Ok(newer);
-                }
+                Ok(()) => return Ok(newer),
                 Err(error) => error,
             };
             // Conflict: somebody was faster, or an earlier try of this loop was written after all. The row tells.

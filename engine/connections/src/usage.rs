@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::ask::dead;
 use crate::connections::{Connections, now};
 use crate::errors::UseError;
+use crate::flights::is_fresh;
 use crate::secrets::{ACCESS, SecretError};
 use crate::token::scheme;
 use crate::typed::TypedError;
@@ -98,7 +99,7 @@ impl Connections {
         } else if row.scheme.is_typed() {
             // Never a second time: some apps lock an account after a few wrong passwords.
             return Err(self.revoked(u, row, "credential_refused").await?);
-        } else if self.inner.flights.is_fresh(&row.id, token_version, now()) {
+        } else if is_fresh(row.refreshing.as_ref(), now()) {
             return Err(self.revoked(u, row, "refused_when_fresh").await?);
         } else {
             self.refreshed(u, row, true).await?

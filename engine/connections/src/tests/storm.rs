@@ -12,7 +12,7 @@ const PROCESSES: usize = 4;
 const TASKS: usize = 16;
 const CONNECTIONS: usize = 1000;
 /// The first connections are wanted by every task, the others by so many.
-const HOT: usize = 10;
+const HOT: usize = 8;
 const WANTED_BY: usize = 4;
 
 /// What one of the processes is told, by this variable.

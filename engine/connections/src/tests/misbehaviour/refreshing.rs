@@ -187,55 +187,58 @@ async fn a_connection_without_a_refresh_token_pauses_when_its_time_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_refused_tokens_makes_one_refresh_and_then_a_pause() {
-    let bench = Arc::new(Bench::new().await);
-    let (run, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
-    // Forty steps are refused at once, renew, and are refused again; some of them come late.
-    let steps = (0..40).map(|n| {
-        let bench = bench.clone();
-        let using = bench.using(&run, &finished.connection, &bench.ana);
-        tokio::spawn(async move {
-            let mut version = 1;
-            if n % 2 == 0 {
-                version = bench.connections.credential(&using).await?.token_version;
-            }
-            for _ in 0..10 {
-                version = bench
-                    .connections
-                    .refused(&using, version)
-                    .await?
-                    .token_version;
-            }
-            Ok::<_, UseError>(version)
-        })
-    });
-    for ended in futures::future::join_all(steps).await {
-        let ended = ended.unwrap();
+    for bench in Bench::everywhere().await {
+        let bench = Arc::new(bench);
+        let processes = [bench.connections.clone(), bench.another_process().await];
+        let (run, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
+        // Forty steps of two processes are refused at once, renew, and are refused again; some of them come late.
+        let steps = (0..40).map(|n| {
+            let connections = processes[n / 2 % 2].clone();
+            let using = bench.using(&run, &finished.connection, &bench.ana);
+            tokio::spawn(async move {
+                let mut version = 1;
+                if n % 2 == 0 {
+                    version = connections.credential(&using).await?.token_version;
+                }
+                for _ in 0..10 {
+                    version = connections.refused(&using, version).await?.token_version;
+                }
+                Ok::<_, UseError>(version)
+            })
+        });
+        for ended in futures::future::join_all(steps).await {
+            let ended = ended.unwrap();
+            assert!(
+                matches!(ended, Err(UseError::SignIn(AskReason::Revoked))),
+                "{ended:?}"
+            );
+        }
+        assert_eq!(bench.provider.token_requests(), 2);
+        let why = Some("refused_when_fresh");
+        assert!(bench.audited("connection.revoked", why).await);
+        let ask = bench.ask(&run, &bench.ana);
+        let asked = bench.connections.resolve(&ask).await.unwrap();
+        let reason = AskReason::Revoked;
         assert!(
-            matches!(ended, Err(UseError::SignIn(AskReason::Revoked))),
-            "{ended:?}"
+            matches!(asked, Resolution::Ask { reason: r, .. } if r == reason),
+            "{asked:?}"
         );
     }
-    assert_eq!(bench.provider.token_requests(), 2);
-    assert!(
-        bench
-            .audited("connection.revoked", Some("refused_when_fresh"))
-            .await
-    );
-    let asked = bench
-        .connections
-        .resolve(&bench.ask(&run, &bench.ana))
-        .await
-        .unwrap();
-    assert!(
-        matches!(
-            asked,
-            Resolution::Ask {
-                reason: AskReason::Revoked,
-                ..
-            }
-        ),
-        "{asked:?}"
-    );
+}
+
+#[tokio::test]
+async fn a_token_of_a_forced_refresh_that_ends_is_renewed_like_any_other() {
+    let bench = Bench::new().await;
+    let (run, finished) = bench.sign_in(&bench.ana, "ana@crm").await;
+    let using = bench.using(&run, &finished.connection, &bench.ana);
+    bench.connections.refused(&using, 1).await.unwrap();
+    // At once, although the mark of the forced one is still there; and the next refusal has a forced one of its own.
+    bench.expire(&finished.connection).await;
+    let usable = bench.connections.credential(&using).await.unwrap();
+    assert_eq!(usable.token_version, 3);
+    let usable = bench.connections.refused(&using, 3).await.unwrap();
+    assert_eq!(usable.token_version, 4);
+    assert_eq!(bench.provider.token_requests(), 4);
 }
 
 #[tokio::test]
