@@ -292,8 +292,14 @@ async fn a_personal_connection_is_checked_at_the_point_of_use() {
             .audited("connection.refused", Some("not_theirs"))
             .await
     );
-    // In another workspace there is no such connection.
+    // In another workspace there is neither such a person nor such a connection.
     using.workspace = bits(WorkspaceId::from_bits);
+    let nobody = bench.connections.credential(&using).await;
+    assert!(
+        matches!(&nobody, Err(UseError::Unavailable(error)) if error.code.as_deref() == Some("person_disabled")),
+        "{nobody:?}"
+    );
+    using.person = None;
     assert!(matches!(
         bench.connections.credential(&using).await,
         Err(UseError::SignIn(AskReason::Missing))
