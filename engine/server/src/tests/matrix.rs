@@ -175,3 +175,49 @@ async fn everybody_reaches_what_is_theirs_and_what_they_may_and_nothing_else_is_
     );
     things.site.server.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_query_or_a_body_names_of_anothers_is_not_there_either() {
+    let things = Things::make().await;
+    let (connection, run, sign_in) = things.some().await;
+    let nothing = |id: &str| {
+        let (prefix, _) = id.split_once('_').unwrap();
+        format!("{prefix}_01jd0000000000000000000000")
+    };
+    let (no_connection, no_run) = (nothing(&connection), nothing(run));
+    let connect = format!("/connect/{sign_in}");
+    let agree = "csrf=CSRF&answer=agree&connection=NAME";
+    let slot = "{\"flow\": \"NAME\", \"slot\": \"crm\"}";
+    for (method, path, body, names) in [
+        ("GET", "/api/v1/runs?parent=NAME", "", [run, &no_run]),
+        ("GET", "/api/v1/runs?flow=NAME", "", ["hidden", "nothere"]),
+        (
+            "GET",
+            "/api/v1/runs?person=NAME",
+            "",
+            ["a-other", "a-nobody"],
+        ),
+        (
+            "POST",
+            "/api/v1/me/connections",
+            slot,
+            ["hidden", "nothere"],
+        ),
+        ("POST", &connect, agree, [&connection, &no_connection]),
+        ("GET", "/link/again/NAME", "", [&connection, &no_connection]),
+    ] {
+        let [others, nobodys] = things.named(method, path, body, names).await;
+        assert_eq!(
+            things::outside(&others),
+            things::outside(&nobodys),
+            "{method} {path}"
+        );
+        assert!(
+            others.status >= 400 || others.body["runs"] == serde_json::json!([]),
+            "{method} {path}: {} {}",
+            others.status,
+            others.text
+        );
+    }
+    things.site.server.stop().await;
+}

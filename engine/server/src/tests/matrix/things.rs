@@ -180,6 +180,52 @@ impl Things {
         }
     }
 
+    /// Asks for something that is named in a query or a body, as the first asker: once as `other`'s, once as nobody's.
+    pub async fn named(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        names: [&str; 2],
+    ) -> [Answer; 2] {
+        let asker = &self.askers[0];
+        let mut answers = Vec::new();
+        for name in names {
+            let request = self
+                .site
+                .net(method, &path.replace("NAME", name))
+                .header("cookie", format!("actas={}", asker.cookie))
+                .header("sec-fetch-site", "same-origin")
+                .header("x-actas-csrf", csrf_of(&asker.cookie));
+            let csrf = csrf_of(&asker.cookie);
+            let body = body.replace("NAME", name).replace("CSRF", &csrf);
+            let kind = match body.starts_with('{') {
+                true => "application/json",
+                false => "application/x-www-form-urlencoded",
+            };
+            let request = match method {
+                "GET" => request,
+                _ => request.header("content-type", kind).body(body),
+            };
+            answers.push(Answer::of(request).await);
+        }
+        answers.try_into().unwrap()
+    }
+
+    /// A connection, a run and an open sign-in: the first two another's, the last the first asker's.
+    pub async fn some(&self) -> (String, &str, &str) {
+        let mut row = self.connection.clone();
+        row.id = ConnectionId::from_bits(system::new_bits());
+        row.owner = self.other.user.id.clone();
+        row.subject = "another-subject".into();
+        let op = Op::AddConnection {
+            workspace: self.site.server.app().workspace.clone(),
+            connection: row.clone(),
+        };
+        commit(&self.site, vec![op]).await;
+        (row.id.to_string(), &self.other.run, &self.askers[0].sign_in)
+    }
+
     /// What stands in a path for one of its parts.
     async fn thing(&self, part: &str, whose: &Asker, route: &Route, relation: Relation) -> String {
         let none = relation == Relation::None;
@@ -501,7 +547,8 @@ impl Template {
             what: "stranger".into(),
             rights: P::ALL.into_iter().collect(),
             cookie,
-            admitted: Answer::of(me).await.status == 200,
+            // They are somebody where they belong.
+            admitted: Answer::of(me).await.ok()["login"] == "a-stranger",
             foreign: true,
             run: other.run.clone(),
             asks: other.asks.clone(),
