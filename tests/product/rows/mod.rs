@@ -7,5 +7,6 @@ mod acting;
 mod building;
 mod keeping;
 mod people;
+mod private;
 pub mod stage;
 mod workspace;

@@ -141,6 +141,12 @@ impl<'r> Privacy<'r> {
 
     /// What the run gave back, output by output.
     pub fn outputs(&self, outputs: &Value) -> Value {
+        // A part of a loop gives its items, not what the flow gives.
+        let part = self.run.created.as_ref().and_then(|c| c.part.as_ref());
+        if let Some(part) = part {
+            let hidden = self.values.get(part.number).copied().unwrap_or(true);
+            return redacted(hidden, || outputs.clone());
+        }
         let mut shown = outputs.clone();
         for (number, (name, _)) in self.run.plan.outputs.iter().enumerate() {
             if let (true, Some(value)) = (self.outputs[number], shown.get_mut(name)) {

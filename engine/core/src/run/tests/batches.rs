@@ -310,3 +310,31 @@ outputs: {outer: '{{ steps.outer.items[0].lines.items[299] }}'}
     expect![[r#"{"outer":{"add":{"first":"x","here":"a","v":299}}}"#]]
         .assert_eq(&outputs(&story).to_string());
 }
+
+#[test]
+fn what_a_batch_of_private_items_gives_is_its_persons() {
+    let flow = LOOP
+        .replace(
+            "steps:\n  first: {uses: core.set, with: {v: '{{ inputs.more }}'}}",
+            "connections: {mine: {app: crm, dynamic: {ask: when_needed}}}\nsteps:\n  first: {uses: crm.add, connection: mine, with: {q: x}}",
+        )
+        .replace("outputs: {twice: '{{ steps.twice.v }}'}", "outputs: {of: '{{ steps.add.of }}'}")
+        .replace("      twice: {uses: core.set, with: {v: '{{ steps.add.v * 2 }}'}}\n", "");
+    let mut story = Story::new(plan(&flow), numbers(300));
+    story.settle();
+    for line in ["bind mine", r#"ok first {"v": "canary"}"#] {
+        story.happen(line);
+        story.settle();
+    }
+    let child = do_batch(&mut story, &echo);
+    let Phase::Ended { outputs, .. } = &child.phase else {
+        panic!("the batch has not ended");
+    };
+    assert!(outputs.to_string().contains("canary"));
+    let seen = |by: u128| {
+        let viewer = Viewer::new(super::support::user(by));
+        Privacy::of(&child, &viewer).outputs(outputs).to_string()
+    };
+    assert!(seen(1).contains("canary"));
+    assert!(!seen(2).contains("canary"), "{}", seen(2));
+}
