@@ -245,7 +245,10 @@ impl Connections {
         ops.extend(more);
         match self.commit(ops, audit).await {
             Ok(()) => {}
-            Err(CommitError::Conflict { op, .. }) if op == "delete_connection" => {
+            Err(CommitError::Conflict {
+                op: "delete_connection",
+                ..
+            }) => {
                 return Err(ConnectionsError::NotFound);
             }
             Err(error) => return Err(error.into()),

@@ -61,7 +61,14 @@ async fn tokens_that_come_with_too_little_or_of_nobody_are_given_back() {
     let nowhere = || more("instance_url", json!("http://127.0.0.1:1@evil.example"));
     let nothing = Map::new;
     type Fields = Map<String, Value>;
-    let rows: Vec<(&str, Option<&str>, Fields, Option<Said>, &str)> = vec![
+    type Row = (
+        &'static str,
+        Option<&'static str>,
+        Fields,
+        Option<Said>,
+        &'static str,
+    );
+    let rows: Vec<Row> = vec![
         (
             "fewer scopes than were asked for",
             Some("write"),
