@@ -15,6 +15,7 @@ mod flows;
 mod foreign;
 mod hostile;
 mod kill9;
+mod logins;
 mod needles;
 mod notices;
 mod rows;

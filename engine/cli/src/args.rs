@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditCommand, AuditFilters, ExportFormat, VerifyArgs};
 pub use operator::WorkspacesCommand;
-pub use people::{PoliciesCommand, RolesCommand, TokensCommand, UsersCommand};
+pub use people::{
+    HostsCommand, OidcCommand, PoliciesCommand, RolesCommand, TokensCommand, UsersCommand,
+};
 pub use runs::{Answer, RunsCommand};
 pub use values::{SecretsCommand, VarsCommand};
 
@@ -234,6 +236,12 @@ pub enum Command {
     /// Roles: list, set, delete.
     #[command(subcommand)]
     Roles(RolesCommand),
+    /// Where people log in, if not here (OpenID Connect): show, set, delete.
+    #[command(subcommand)]
+    Oidc(OidcCommand),
+    /// Applications whose word for who somebody is counts: list, set, delete.
+    #[command(subcommand)]
+    Hosts(HostsCommand),
     /// What the workspace has decided for everybody: list, set.
     #[command(subcommand)]
     Policies(PoliciesCommand),

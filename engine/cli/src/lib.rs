@@ -113,6 +113,8 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Users(command) => people::users(client, command, output).await,
         Command::Tokens(command) => people::tokens(client, command, output).await,
         Command::Roles(command) => workspace::roles(client, command, output).await,
+        Command::Oidc(command) => workspace::oidc(client, command, output).await,
+        Command::Hosts(command) => workspace::hosts(client, command, output).await,
         Command::Policies(command) => workspace::policies(client, command, output).await,
         Command::Workspaces(command) => operator::workspaces(client, command, output).await,
         Command::Settings => lists::settings(client, output).await,

@@ -27,13 +27,18 @@ pub(crate) struct Found(Mutex<HashMap<String, (Time, Arc<Value>)>>);
 
 impl Found {
     fn get(&self, issuer: &str, now: Time) -> Option<Arc<Value>> {
+        self.younger(issuer, now, KEPT)
+    }
+
+    /// What was said less than so long ago.
+    pub(crate) fn younger(&self, issuer: &str, now: Time, than: Duration) -> Option<Arc<Value>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, document) = all.get(issuer)?;
         // A clock that was set back makes it old too.
-        (*at <= now && now.since(*at) < KEPT).then(|| document.clone())
+        (*at <= now && now.since(*at) < than.min(KEPT)).then(|| document.clone())
     }
 
-    fn put(&self, issuer: &str, now: Time, document: Arc<Value>) {
+    pub(crate) fn put(&self, issuer: &str, now: Time, document: Arc<Value>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.clear();

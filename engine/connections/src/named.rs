@@ -82,6 +82,15 @@ impl Connections {
         Ok(verify(webhook, hmac, call, &secrets, now)?)
     }
 
+    /// What a named secret holds now.
+    pub(crate) async fn workspace_secret(
+        &self,
+        reader: &Reader,
+        name: &Name,
+    ) -> Result<Option<Secret<String>>, ReadError> {
+        self.named_secret(reader, name, CURRENT).await
+    }
+
     /// What a named secret holds; none if it is not there or is not what was sealed there.
     async fn named_secret(
         &self,

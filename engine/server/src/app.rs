@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::Sink;
 use crate::origin::Origin;
-use crate::rate::Buckets;
+use crate::rate::{Buckets, KnownPlaces};
 use crate::terminal::Terminal;
 use crate::workspaces::Workspaces;
 
@@ -38,8 +38,12 @@ pub struct App {
     pub workspaces: Workspaces,
     /// Where this server is found.
     pub origin: Origin,
-    /// Attempts to log in, by login.
+    /// Attempts to log in, by login and address.
+    pub by_place: Buckets,
+    /// Attempts to log in, by login, from where nobody has logged in with it: slower than guessing, faster than people.
     pub by_login: Buckets,
+    /// From where people have logged in.
+    pub known_places: KnownPlaces,
     /// Attempts to log in, by address.
     pub by_address: Buckets,
     /// Calls of webhooks: by address until they are known to be signed, then by hook.

@@ -24,6 +24,7 @@ pub mod leaves;
 pub mod leaving;
 pub mod listen;
 mod log;
+pub mod newcomers;
 pub mod origin;
 pub mod pages;
 pub mod password;

@@ -1,6 +1,7 @@
 //! Where this server is found from outside, and what follows from it: the cookie's name and flags, and which requests come from our own pages.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::{Host, Url};
@@ -80,29 +81,39 @@ impl Origin {
         self.cookie("", "; Max-Age=0")
     }
 
+    /// The name of the cookie by which a browser is known that logs in elsewhere.
+    fn attempt_cookie_name(&self) -> &'static str {
+        if self.secure {
+            "__Host-actas-login"
+        } else {
+            "actas-login"
+        }
+    }
+
+    /// `Set-Cookie` for a browser that logs in elsewhere.
+    pub fn set_attempt_cookie(&self, value: &str, lives: Duration) -> HeaderValue {
+        let more = format!("; Max-Age={}", lives.as_secs());
+        self.named_cookie(self.attempt_cookie_name(), value, &more)
+    }
+
+    /// What a browser holds that logs in elsewhere.
+    pub fn attempt_cookie_of(&self, headers: &HeaderMap) -> Option<String> {
+        only(headers, self.attempt_cookie_name()).filter(|value| value.len() >= 32)
+    }
+
     fn cookie(&self, value: &str, more: &str) -> HeaderValue {
+        self.named_cookie(self.cookie_name(), value, more)
+    }
+
+    fn named_cookie(&self, name: &str, value: &str, more: &str) -> HeaderValue {
         let secure = if self.secure { "; Secure" } else { "" };
-        let text = format!(
-            "{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}",
-            self.cookie_name()
-        );
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}");
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// The session's secret, if exactly one such cookie came: two of a name are the mark of somebody planting one.
     pub fn cookie_of(&self, headers: &HeaderMap) -> Option<String> {
-        let mut found = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(name, _)| *name == self.cookie_name())
-            .map(|(_, value)| value.to_owned());
-        match (found.next(), found.next()) {
-            (Some(value), None) => Some(value),
-            _ => None,
-        }
+        only(headers, self.cookie_name())
     }
 
     /// Whether a change of state was asked for by a page of ours. `Sec-Fetch-Site` decides where a browser sends it; a page without referrers
@@ -116,6 +127,22 @@ impl Origin {
             (Some("same-origin") | None, Some(origin)) => origin == ours,
             _ => false,
         }
+    }
+}
+
+/// The value of a cookie that came exactly once.
+fn only(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value.to_owned());
+    match (found.next(), found.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
-//! Token buckets against guessing: per login and per address. They live in this process and forget whoever stayed away.
+//! Token buckets against guessing: per login, per address, and per both. They live in this process and forget whoever stayed away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,27 @@ impl Buckets {
 
     fn level(&self, level: f64, at: Time, now: Time) -> f64 {
         (level + now.since(at).as_secs_f64() / self.refill.as_secs_f64()).min(self.size)
+    }
+}
+
+/// From where people have logged in with the right password, as far as this process remembers.
+#[derive(Debug, Default)]
+pub struct KnownPlaces(Mutex<HashSet<String>>);
+
+impl KnownPlaces {
+    /// Whether somebody logged in with this login from this address.
+    pub fn has(&self, place: &str) -> bool {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.contains(place)
+    }
+
+    /// Somebody did.
+    pub fn add(&self, place: &str) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() >= REMEMBERED {
+            places.clear();
+        }
+        places.insert(place.to_owned());
     }
 }
 

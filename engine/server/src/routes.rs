@@ -203,6 +203,12 @@ fn public_routes() -> Vec<Route> {
         public!(Page POST "/w/{workspace}/login" pages::login::enter, "Logs in."),
         public!(Page GET "/w/{workspace}/link/{token}" pages::login::link, "A one-time login link."),
         public!(Page POST "/w/{workspace}/link/{token}" pages::login::use_link, "Uses a one-time login link up."),
+        public!(Page POST "/w/{workspace}/oidc" pages::elsewhere::begin, "Logs in at the workspace's own provider."),
+        public!(Page GET "/w/{workspace}/oidc/callback" pages::elsewhere::come_back, "Where that provider sends people back to."),
+        public!(Page GET "/w/{workspace}/enter/{token}" pages::elsewhere::show_entry, "A one-time link by the word of an application."),
+        public!(Page POST "/w/{workspace}/enter/{token}" pages::elsewhere::enter, "Uses it up."),
+        // What the application signed is judged, and nothing else.
+        public!(Api POST "/api/v1/sessions" Machine api::trusted::exchange, "Exchanges what a trusted application signed about one of its people for a link or a token."),
         public!(Api POST "/hooks/callback/{run}/{step}" Machine api::callbacks::come, "Calls a waiting step back; the address is given out once and works once."),
         // Another system's signature is judged over the bytes it sent.
         public!(Api POST "/hooks/{hook}" Machine api::hooks::receive, "Starts a flow for another system."),
@@ -354,6 +360,12 @@ fn people_routes() -> Vec<Route> {
         private!(Api GET "/api/v1/roles" Either with(P::UsersView), api::roles::list, "Roles: those that come with Actas and the workspace's own.", Nothing),
         private!(Api PUT "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::put, "Makes or changes a role of the workspace's own.", Workspace),
         private!(Api DELETE "/api/v1/roles/{role}" Session with(P::RolesEdit), api::roles::delete, "Deletes a role that nobody has.", Workspace),
+        private!(Api GET "/api/v1/oidc" Either with(P::SettingsView), api::trusted::oidc, "Where people log in, if not here.", Nothing),
+        private!(Api PUT "/api/v1/oidc" Session with(P::PoliciesEdit), api::trusted::set_oidc, "Says where people log in.", Nothing),
+        private!(Api DELETE "/api/v1/oidc" Session with(P::PoliciesEdit), api::trusted::drop_oidc, "They log in here alone.", Nothing),
+        private!(Api GET "/api/v1/hosts" Either with(P::SettingsView), api::trusted::hosts, "The applications whose word for who somebody is counts.", Nothing),
+        private!(Api PUT "/api/v1/hosts/{host}" Session with(P::PoliciesEdit), api::trusted::set_host, "Trusts an application, or says something else of it.", Workspace),
+        private!(Api DELETE "/api/v1/hosts/{host}" Session with(P::PoliciesEdit), api::trusted::delete_host, "Trusts an application no more.", Workspace),
         private!(Api GET "/api/v1/policies" Either with(P::SettingsView), api::policies::show, "What the workspace has decided.", Nothing),
         private!(Api PUT "/api/v1/policies" Session with(P::PoliciesEdit), api::policies::change, "Decides for the workspace; what is left out stays as it is.", Nothing),
     ]

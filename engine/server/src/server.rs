@@ -24,7 +24,7 @@ use crate::gate::Peer;
 use crate::listen::{Network, bind_operator};
 use crate::log::{self, BadSink, Sink};
 use crate::origin::{BadOrigin, Origin};
-use crate::rate::Buckets;
+use crate::rate::{Buckets, KnownPlaces};
 use crate::routes::{router, table};
 use crate::target::Target;
 use crate::terminal::Terminal;
@@ -193,7 +193,9 @@ impl Server {
             workspace_name: name,
             workspaces: Workspaces::default(),
             origin,
-            by_login: Buckets::new(10, Duration::from_secs(30)),
+            by_place: Buckets::new(10, Duration::from_secs(30)),
+            by_login: Buckets::new(50, Duration::from_secs(60)),
+            known_places: KnownPlaces::default(),
             by_address: Buckets::new(60, Duration::from_secs(2)),
             by_hook: Buckets::new(1_000, Duration::from_millis(5)),
             noted: Buckets::new(1, Duration::from_secs(60)),

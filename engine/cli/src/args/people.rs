@@ -1,5 +1,7 @@
 //! `actas users …`, `tokens …`, `roles …` and `policies …` as clap sees them. What they do stands in [`crate::commands::people`] and beside it.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 /// `users`
@@ -132,5 +134,47 @@ pub enum PoliciesCommand {
         name: String,
         /// Its value: JSON if it reads as such, else text.
         value: String,
+    },
+}
+
+/// `oidc`
+#[derive(Debug, Subcommand)]
+pub enum OidcCommand {
+    /// What is set, and the address to register at the provider.
+    Show,
+    /// Set it from a JSON file: issuer, client_id, secret (the name of a workspace secret), title, scopes, groups_claim, groups (which roles a
+    /// group gives), create (whether somebody new becomes a user), roles (theirs), domains (only theirs).
+    Set {
+        /// The file, or `-`.
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+    },
+    /// People log in here alone.
+    Delete,
+}
+
+/// `hosts`
+#[derive(Debug, Subcommand)]
+pub enum HostsCommand {
+    /// All of them, with the audience that their tokens name.
+    List,
+    /// Trust an application, or change what is said of it.
+    Set {
+        /// Its name here.
+        name: String,
+        /// How it names itself in what it signs.
+        #[arg(long)]
+        issuer: String,
+        /// Its public key, a PEM file: Ed25519 or RSA.
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+        /// A role that its people may have; may be given several times.
+        #[arg(long = "role")]
+        roles: Vec<String>,
+    },
+    /// Trust it no more.
+    Delete {
+        /// Its name.
+        name: String,
     },
 }

@@ -18,6 +18,7 @@ pub mod policies;
 pub mod roles;
 pub mod runs;
 pub mod tokens;
+pub mod trusted;
 pub mod users;
 pub mod values;
 pub mod versions;

@@ -48,7 +48,10 @@ pub fn is_login(text: &str) -> bool {
 }
 
 /// Whether the caller may give these roles: known ones, all of whose privileges they have.
-async fn may_give(cx: &Context, roles: &[String]) -> Result<(), Problem> {
+///
+/// # Errors
+/// 422 for one that is not known, 403 for one that has more than they have.
+pub async fn may_give(cx: &Context, roles: &[String]) -> Result<(), Problem> {
     let own = cx.reader.roles().await?;
     for role in roles {
         let known = ROLES.contains(&role.as_str())

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::call::Call;
 use crate::context::{Context, Fill, Via, Visitor, record};
 use crate::gate::hash_of;
+use crate::pages::connect::policy;
 use crate::pages::{Chrome, Message, page, redirect};
 use crate::password;
 use crate::problem::Problem;
@@ -22,6 +23,7 @@ use crate::refusals;
 use crate::routes::Answer;
 use crate::secrets;
 use crate::target::Target;
+use crate::workspaces::Workspace;
 
 /// How long a session lives.
 const SESSION_LIVES: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -35,6 +37,8 @@ struct LoginPage {
     login: String,
     asked: bool,
     fault: Option<String>,
+    /// What stands on the button of the workspace's own provider, if it has one.
+    elsewhere: Option<String>,
 }
 
 #[derive(Debug, Template)]
@@ -55,7 +59,7 @@ struct To {
     to: Option<String>,
 }
 
-fn to_of(call: &Call) -> Target {
+pub(super) fn to_of(call: &Call) -> Target {
     let to = call.query::<To>().ok().and_then(|query| query.to);
     to.map(|text| Target::of(&text)).unwrap_or_default()
 }
@@ -67,17 +71,28 @@ pub async fn show(visitor: Visitor, call: Call) -> Answer {
     if session.is_some_and(|row| row.workspace == visitor.workspace.id) && to == Target::Home {
         return Ok(redirect("/"));
     }
-    login_page(&visitor, StatusCode::OK, &to, "", None)
+    login_page(&visitor, StatusCode::OK, &to, "", None).await
 }
 
-fn login_page(
+async fn login_page(
     visitor: &Visitor,
     status: StatusCode,
     to: &Target,
     login: &str,
     fault: Option<String>,
 ) -> Answer {
-    page(
+    let oidc = visitor
+        .app
+        .store
+        .reader(&visitor.workspace.id)
+        .oidc()
+        .await?;
+    let elsewhere = oidc.map(|row| {
+        let title = row.oidc.title.filter(|title| !title.trim().is_empty());
+        title.unwrap_or_else(|| "Log in with your organisation".to_owned())
+    });
+    let leads_away = elsewhere.is_some();
+    let mut response = page(
         status,
         &LoginPage {
             chrome: Chrome::default(),
@@ -86,8 +101,15 @@ fn login_page(
             login: login.to_owned(),
             asked: *to != Target::Home,
             fault,
+            elsewhere,
         },
-    )
+    )?;
+    if leads_away {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy());
+    }
+    Ok(response)
 }
 
 /// `POST /w/{workspace}/login`
@@ -109,10 +131,17 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let login: String = login.trim().to_lowercase().chars().take(100).collect();
     let app = &visitor.app;
     let by_address = visitor.ip.as_deref().unwrap_or("socket");
-    let taken = app.by_address.take(by_address, visitor.now).and_then(|()| {
-        let login = format!("{}/{login}", visitor.workspace.name);
-        app.by_login.take(&login, visitor.now)
-    });
+    let account = format!("{}/{login}", visitor.workspace.name);
+    let place = format!("{account} {by_address}");
+    let taken = app
+        .by_address
+        .take(by_address, visitor.now)
+        .and_then(|()| app.by_place.take(&place, visitor.now))
+        // From where its person has logged in before, nobody elsewhere can shut them out by guessing.
+        .and_then(|()| match app.known_places.has(&place) {
+            true => Ok(()),
+            false => app.by_login.take(&account, visitor.now),
+        });
     if let Err(seconds) = taken {
         // One record says it for a minute: whoever floods must not write into the audit log at will.
         if app.noted.take(by_address, visitor.now).is_ok() {
@@ -132,19 +161,31 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let fits = password::fits(password, hash).await;
     match user {
         Some(user) if fits => {
+            app.known_places.add(&place);
             begin_session(&visitor, &user, Vec::new(), "session.begun", &to).await
         }
         user => {
             refuse(&visitor, user.as_ref(), "wrong_password").await?;
             let fault = "The login or the password is not right.".to_owned();
-            login_page(&visitor, StatusCode::UNAUTHORIZED, &to, &login, Some(fault))
+            login_page(&visitor, StatusCode::UNAUTHORIZED, &to, &login, Some(fault)).await
         }
     }
 }
 
-async fn refuse(visitor: &Visitor, user: Option<&UserRow>, why: &str) -> Result<(), Problem> {
+pub(super) async fn refuse(
+    visitor: &Visitor,
+    user: Option<&UserRow>,
+    why: &str,
+) -> Result<(), Problem> {
     let id = user.map_or("unknown", |user| user.id.as_str());
-    let mut draft = visitor_record(visitor, Actor::Anonymous, "session.refused", "user", id);
+    let mut draft = visitor_record(
+        visitor,
+        &visitor.workspace,
+        Actor::Anonymous,
+        "session.refused",
+        "user",
+        id,
+    );
     draft.person = user.map(|user| (user.id.clone(), user.login.clone()));
     let commit = Commit {
         ops: Vec::new(),
@@ -153,21 +194,22 @@ async fn refuse(visitor: &Visitor, user: Option<&UserRow>, why: &str) -> Result<
     Ok(visitor.app.store.commit(commit).await?)
 }
 
-fn visitor_record(visitor: &Visitor, actor: Actor, action: &str, kind: &str, id: &str) -> Draft {
+/// An audit record of something that somebody did who was not recognised yet.
+pub fn visitor_record(
+    visitor: &Visitor,
+    workspace: &Workspace,
+    actor: Actor,
+    action: &str,
+    kind: &str,
+    id: &str,
+) -> Draft {
     let object = Object {
         kind: kind.into(),
         id: id.into(),
         version: None,
     };
-    record(
-        &visitor.workspace.id,
-        visitor.now,
-        actor,
-        "page",
-        action,
-        object,
-    )
-    .of_peer(visitor.ip.as_deref(), visitor.agent.as_deref())
+    record(&workspace.id, visitor.now, actor, "page", action, object)
+        .of_peer(visitor.ip.as_deref(), visitor.agent.as_deref())
 }
 
 /// Begins a session together with what led to it, and sends the browser on.
@@ -199,7 +241,14 @@ pub async fn begin_session(
         id: user.id.clone(),
         login: user.login.clone(),
     };
-    let mut draft = visitor_record(visitor, actor, action, "user", user.id.as_str());
+    let mut draft = visitor_record(
+        visitor,
+        &visitor.workspace,
+        actor,
+        action,
+        "user",
+        user.id.as_str(),
+    );
     draft.person = Some((user.id.clone(), user.login.clone()));
     app.store
         .commit(Commit {

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod assets;
 pub mod callback;
 pub mod connect;
+pub mod elsewhere;
 pub mod flow;
 pub mod form;
 pub mod home;

@@ -53,7 +53,7 @@ pub struct IdentityRow {
     pub created_at: Time,
 }
 
-/// Where the people of a workspace log in, if not here. The client's secret is in the vault.
+/// Where the people of a workspace log in, if not here. The client's secret is one of the workspace's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OidcRow {
     /// What was said of it.
@@ -72,6 +72,9 @@ pub struct Oidc {
     pub issuer: String,
     /// How the workspace is known there.
     pub client_id: String,
+    /// The workspace's secret that holds the client's; none: a public client.
+    #[serde(default)]
+    pub secret: Option<Name>,
     /// What people see on the button.
     #[serde(default)]
     pub title: Option<String>,
@@ -93,11 +96,6 @@ pub struct Oidc {
     /// Only whose address was verified by the provider and is of these domains may become a user; empty: anybody.
     #[serde(default)]
     pub domains: Vec<String>,
-}
-
-impl Oidc {
-    /// Under which name the vault keeps the client's secret.
-    pub const SECRET_OWNER: &'static str = "oidc";
 }
 
 /// A login that is under way elsewhere.

@@ -61,6 +61,7 @@ pub async fn op(dice: &mut Dice, reader: &Reader, kind: u8) -> Option<Op> {
                 oidc: Oidc {
                     issuer: "https://id.example".to_owned(),
                     client_id: word,
+                    secret: None,
                     title: None,
                     scopes: Vec::new(),
                     groups_claim: None,

@@ -265,7 +265,7 @@ impl Things {
             "second" => "crm".to_owned(),
             "number" => "1".to_owned(),
             "seq" => "1000000".to_owned(),
-            "login" | "name" | "role" | "app" => "nothere".to_owned(),
+            "login" | "name" | "role" | "host" | "app" => "nothere".to_owned(),
             other => panic!(
                 "{route:?}: the matrix does not know what `{{{other}}}` is: add one's own, another's and one that is not there to `thing` in {}",
                 file!()
