@@ -94,6 +94,11 @@ fn all_accounts_are_asked_for_at_one_page_in_any_order_and_what_may_be_needed_ca
         );
         assert!(text.contains("For the first"), "{page}");
 
+        let run = format!("{}/runs/{}", stage.world.url(), run_of(&paused));
+        let shown = open(&mut browser, &run, &ana).await;
+        let path = format!("/connect/run/{}", run_of(&paused));
+        assert_eq!(shown.link("Connect 2 accounts").path(), path);
+
         // Another person's page is as if there were none.
         let others = open(&mut Browser::new(), all_at(&paused), &ben).await;
         let unknown = all_at(&paused).replace(run_of(&paused), "run_00000000000000000000000000");
@@ -213,7 +218,11 @@ steps:
         let paused = stage.run(&ana, &outer, &json!({})).await;
         let mut browser = Browser::new();
         let page = open(&mut browser, all_at(&paused), &ana).await;
-        assert!(page.text().contains("The inner one"), "{page}");
+        let text = page.text();
+        assert!(
+            text.contains("The inner one") && text.contains("needed later"),
+            "{page}"
+        );
         let page = connect(&mut browser, &page, "theirs", &ana).await;
         connect(&mut browser, &page, "mine", &ana).await;
         let done = stage.world.end(&ana, run_of(&paused)).await;

@@ -31,8 +31,10 @@ struct AccountsPage {
     /// Whether the run is over.
     over: bool,
     cards: Vec<Card>,
-    /// How many of the accounts that are certainly needed are missing.
+    /// How many are missing of those that the run waits for; without a run, of those that are certainly needed.
     missing: usize,
+    /// How many are missing that it will certainly need, and does not wait for yet.
+    later: usize,
     /// Whether some that may be needed are.
     perhaps: bool,
 }
@@ -53,6 +55,8 @@ struct Card {
     steps: Vec<String>,
     view: AccountView,
     this_run_only: bool,
+    /// Whether the run waits for it now.
+    asked: bool,
     /// Whether it can be answered here.
     open: bool,
     declines: bool,
@@ -141,13 +145,18 @@ async fn show(
         cards.push(card(cx, run, need, over).await?);
     }
     let wanted = |state: &str| cards.iter().filter(|card| card.state == state).count();
+    let certain = wanted("needed") + wanted("declined");
+    let waits = cards.iter().filter(|card| card.asked).count();
+    let missing = if run.is_some() { waits } else { certain };
+    let later = certain - missing.min(certain);
     let shown = AccountsPage {
         chrome: Chrome::of(cx),
         path,
         flow,
         run: run.map(|run| run.id.to_string()),
         over,
-        missing: wanted("needed") + wanted("declined"),
+        missing,
+        later,
         perhaps: wanted("perhaps") > 0,
         cards,
     };
@@ -198,6 +207,7 @@ async fn card(
         steps: need.steps.clone(),
         view,
         this_run_only: need.this_run_only,
+        asked,
         open: can && !over,
         // Only what a run waits for can be declined.
         declines: open.is_some_and(|row| row.back.is_none() && row.state == SignInState::Open),

@@ -193,7 +193,19 @@ fn path_of(url: &Value) -> String {
 /// What the run waits for, each with whom it is asked of.
 fn waits(cx: &Context, document: &Value) -> Vec<Wait> {
     let list = |name: &str| document["paused"][name].as_array().into_iter().flatten();
-    let sign_ins = list("connections").map(|wait| {
+    let mine = |wait: &&Value| wait["person"] == cx.user.login.as_str();
+    let own = list("connections").filter(mine).count();
+    let all = path_of(&document["paused"]["url"]);
+    let several = own > 1 && !all.is_empty();
+    let together = several.then(|| Wait {
+        title: "This run waits for you".to_owned(),
+        sentence: format!(
+            "It needs {own} accounts of yours. You connect them at one page, in any order."
+        ),
+        answer: Some((all, format!("Connect {own} accounts"))),
+    });
+    let one_by_one = list("connections").filter(|wait| !(several && mine(wait)));
+    let sign_ins = one_by_one.map(|wait| {
         let app = app_title(cx, wait["app"].as_str().unwrap_or_default());
         let person = text(&wait["person"]);
         if person == cx.user.login {
@@ -229,7 +241,12 @@ fn waits(cx: &Context, document: &Value) -> Vec<Wait> {
         let what = format!("whether `{step}` happened");
         asked_of(wait, "to say", &what, "Look and answer")
     });
-    sign_ins.chain(approvals).chain(decisions).collect()
+    together
+        .into_iter()
+        .chain(sign_ins)
+        .chain(approvals)
+        .chain(decisions)
+        .collect()
 }
 
 fn asked_of(wait: &Value, verb: &str, what: &str, button: &str) -> Wait {
