@@ -109,6 +109,12 @@ impl Connections {
         manifest: &Manifest,
         scopes: Vec<String>,
     ) -> Result<Given, SignInError> {
+        let oauth2 = manifest.auth.oauth2.as_ref();
+        if !oauth2.is_some_and(|oauth2| oauth2.client_credentials) {
+            return Err(SignInError::Misconfigured(
+                "it does not let an app client act as itself".to_owned(),
+            ));
+        }
         let provider = self.provider(reader, client, manifest).await?;
         let key = if provider.endpoints.dpop {
             let no_key = || SignInError::Misconfigured("no key can be made".to_owned());

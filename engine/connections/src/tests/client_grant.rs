@@ -16,6 +16,14 @@ fn target(bench: &Bench, name: &str) -> ConnectTarget {
     }
 }
 
+/// The manifest of an app that lets its clients act as themselves.
+fn lets(text: String) -> String {
+    text.replace(
+        "    client_auth: post\n",
+        "    client_auth: post\n    client_credentials: true\n",
+    )
+}
+
 async fn connect(bench: &Bench, target: &ConnectTarget) -> Result<Finished, SignInError> {
     let who = bench.who(&bench.ana);
     bench
@@ -34,7 +42,7 @@ fn shared(bench: &Bench, connection: &ConnectionId) -> Use {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_client_acts_as_itself_and_is_renewed_by_asking_again() {
-    for bench in Bench::everywhere().await {
+    for bench in Bench::everywhere_with(&lets).await {
         let bench = Arc::new(bench);
         let finished = connect(&bench, &target(&bench, "robot")).await.unwrap();
         let row = bench.connection(&finished.connection).await;
@@ -101,7 +109,7 @@ async fn an_app_client_acts_as_itself_and_is_renewed_by_asking_again() {
 
 #[tokio::test]
 async fn nothing_is_made_of_a_refusal_and_never_something_of_a_persons_own() {
-    let bench = Bench::new().await;
+    let bench = Bench::with(&lets).await;
     for (said, code) in [
         (
             Said::Text(401, r#"{"error":"invalid_client"}"#.to_owned()),
@@ -139,11 +147,17 @@ async fn nothing_is_made_of_a_refusal_and_never_something_of_a_persons_own() {
     connect(&bench, &target(&bench, "robot")).await.unwrap();
     let error = connect(&bench, &target(&bench, "robot")).await.unwrap_err();
     assert_eq!(error.code(), "name_taken");
+
+    // Nor where the app does not offer it.
+    let bench = Bench::new().await;
+    let error = connect(&bench, &target(&bench, "robot")).await.unwrap_err();
+    assert_eq!(error.code(), "app_client_unusable");
+    assert_eq!(bench.provider.token_requests(), 0);
 }
 
 #[tokio::test]
 async fn a_provider_that_is_down_leaves_it_alone_and_one_that_refuses_ends_it() {
-    let bench = Bench::new().await;
+    let bench = Bench::with(&lets).await;
     let finished = connect(&bench, &target(&bench, "robot")).await.unwrap();
     let using = shared(&bench, &finished.connection);
     bench.expire(&finished.connection).await;

@@ -134,9 +134,14 @@ impl Bench {
 
     /// On both databases.
     pub async fn everywhere() -> Vec<Self> {
-        let mut all = vec![Self::new().await];
+        Self::everywhere_with(&|text| text).await
+    }
+
+    /// On both databases, with a manifest that is changed first.
+    pub async fn everywhere_with(change: &dyn Fn(String) -> String) -> Vec<Self> {
+        let mut all = vec![Self::with(change).await];
         if let Some(url) = actas_test_support::postgres::database() {
-            all.push(Self::on(Some(url), &|text| text).await);
+            all.push(Self::on(Some(url), change).await);
         }
         all
     }
