@@ -271,9 +271,8 @@ async fn asked(reader: &Reader, notice: &NoticeRow, now: Time) -> Result<Vec<Use
                 let meant = who.iter().any(|asked| asked.means(&person_of(user)));
                 meant && Some(&user.id) != request.not_by.as_ref()
             });
-            match &notice.person {
-                Some(person) => people.retain(|user| user.id == *person),
-                None => {}
+            if let Some(person) = &notice.person {
+                people.retain(|user| user.id == *person);
             }
             people
         }
