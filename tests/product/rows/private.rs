@@ -29,9 +29,9 @@ steps:
     for_each: steps.all.items
     steps:
       round:
-        for_each: [1, 2]
+        for_each: steps.all.items
         steps:
-          one: {uses: core.set, with: {name: '{{ steps.all.items[0].name }} {{ item }}'}}
+          one: {uses: core.set, with: {name: '{{ steps.all.items[0].name }} of {{ item.city }}'}}
       two: {uses: core.set, with: {name: '{{ item.name }}'}}
   batch:
     for_each: inputs.many
@@ -76,7 +76,7 @@ async fn told(stage: &Stage, user: &str, run: &str) -> Vec<(String, String)> {
         let shown = stage.actas(user, &["runs", "show", &run]).expect(0);
         told.push((format!("runs show {run}"), shown.stdout));
     }
-    assert!(runs.len() >= 3, "a called run and batches: {runs:?}");
+    assert!(runs.len() >= 4, "a called run and batches: {runs:?}");
     for path in [
         "/me/requests",
         "/runs?all=true&children=true&limit=500",
