@@ -11,7 +11,9 @@ use actas_core::ids::{
     WorkspaceId,
 };
 use actas_core::run::{AskReason, Bound, ConnectionKind, Rule};
-use actas_store::{Binding, ConnectionRow, ConnectionState, Reader, SignInRow, SignInState};
+use actas_store::{
+    Binding, ConnectionRow, ConnectionState, ReadError, Reader, SignInRow, SignInState,
+};
 
 use crate::connections::Connections;
 use crate::errors::ConnectionsError;
@@ -99,6 +101,18 @@ impl Resolution {
     }
 }
 
+/// Whether a person acts with a parent itself: it is theirs, has an account, and the workspace has decided so.
+pub(crate) async fn acts_with_parent(
+    reader: &Reader,
+    parent: &ConnectionRow,
+    person: &UserId,
+) -> Result<bool, ReadError> {
+    Ok(parent.kind == ConnectionKind::Shared
+        && parent.owner == *person
+        && parent.state != ConnectionState::NoAccount
+        && reader.policies().await?.policies.owner_uses_parent)
+}
+
 /// Why a connection is of no use as it stands; none: it is.
 pub(crate) fn dead(state: ConnectionState) -> Option<AskReason> {
     match state {
@@ -164,10 +178,19 @@ impl Connections {
                     .await
             }
             Binding::Dynamic { client, parent } => {
-                if let Some(parent) = parent
-                    && reader.connection(parent).await?.is_none()
-                {
-                    return Err(ConnectionsError::ParentGone(ask.slot.to_string()));
+                if let Some(parent) = parent {
+                    let Some(parent) = reader.connection(parent).await? else {
+                        return Err(ConnectionsError::ParentGone(ask.slot.to_string()));
+                    };
+                    if ask.rule() == Rule::Invoker
+                        && acts_with_parent(&reader, &parent, &ask.person).await?
+                    {
+                        return match dead(parent.state) {
+                            None => Ok(Resolution::bound(parent, Rule::Owner)),
+                            // They have no connection of their own to be asked for.
+                            Some(_) => Err(ConnectionsError::ParentDead(ask.slot.to_string())),
+                        };
+                    }
                 }
                 if ask.draft {
                     return self.build_time(&reader, ask, client).await;

@@ -60,6 +60,7 @@ impl From<SettleError> for CallbackError {
         match error {
             SettleError::Gone => Self::UnknownState,
             SettleError::OtherAccount => Self::OtherAccount,
+            SettleError::Guarded(why) => Self::Guarded(why),
             SettleError::MissingScopes => Self::MissingScopes,
             SettleError::WrongPerson => Self::WrongPerson,
             SettleError::Done => Self::Used,
@@ -208,7 +209,10 @@ impl Connections {
             }
             if !matches!(
                 error,
-                CallbackError::OtherAccount | CallbackError::Read(_) | CallbackError::Commit(_)
+                CallbackError::OtherAccount
+                    | CallbackError::Guarded(_)
+                    | CallbackError::Read(_)
+                    | CallbackError::Commit(_)
             ) {
                 self.failed(&reader, &trip.attempt, who, error.code())
                     .await?;
@@ -429,6 +433,7 @@ impl Connections {
 /// What a sign-in that cannot be answered means at the callback.
 fn over(error: SignInError) -> CallbackError {
     match error {
+        SignInError::Guarded(why) => CallbackError::Guarded(why),
         SignInError::NotYours | SignInError::NotFound => CallbackError::WrongPerson,
         SignInError::Done => CallbackError::Used,
         SignInError::Over | SignInError::NotUsable | SignInError::Taken(_) => CallbackError::Over,

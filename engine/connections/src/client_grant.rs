@@ -158,6 +158,7 @@ pub(crate) fn asks_again(row: &ConnectionRow) -> bool {
 fn refused(error: SettleError) -> SignInError {
     match error {
         SettleError::Gone | SettleError::OtherAccount => SignInError::NotFound,
+        SettleError::Guarded(why) => SignInError::Guarded(why),
         SettleError::MissingScopes => SignInError::NotUsable,
         SettleError::WrongPerson => SignInError::NotYours,
         SettleError::Done => SignInError::Done,

@@ -4,6 +4,8 @@ use actas_core::StepError;
 use actas_core::run::AskReason;
 use actas_store::{CommitError, ReadError};
 
+use crate::guard::{GuardError, Guarded};
+
 /// Why this crate refuses to start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -43,6 +45,12 @@ pub enum ConnectionsError {
     /// Another shared connection has the name.
     #[error("there is a shared connection `{0}` already: choose another name")]
     Taken(String),
+    /// The workspace does not take this account.
+    #[error(transparent)]
+    Guarded(Guarded),
+    /// The parent that its owner acts with has to be signed in to again.
+    #[error("parent connection of slot `{0}` has to be signed in to again by its owner")]
+    ParentDead(String),
     /// The connection cannot fill the slot.
     #[error("this connection cannot be used there: {0}")]
     NotChosen(&'static str),
@@ -69,6 +77,8 @@ impl ConnectionsError {
         match self {
             Self::NotFound => "not_found",
             Self::Taken(_) => "name_taken",
+            Self::Guarded(why) => why.code(),
+            Self::ParentDead(_) => "parent_needs_sign_in",
             Self::NotChosen(_) => "connection_not_usable",
             Self::ParentGone(_) => "parent_deleted",
             Self::Client(_) => "app_client_unusable",
@@ -116,6 +126,9 @@ pub enum SignInError {
     /// The connection cannot be taken for it.
     #[error("this connection cannot be used here: sign in instead")]
     NotUsable,
+    /// The workspace does not take this account.
+    #[error(transparent)]
+    Guarded(Guarded),
     /// The name is taken.
     #[error("{0} is taken already: choose another name")]
     Taken(String),
@@ -142,6 +155,7 @@ impl SignInError {
             Self::Done => "sign_in_done",
             Self::Over => "sign_in_over",
             Self::NotUsable => "connection_not_usable",
+            Self::Guarded(why) => why.code(),
             Self::Taken(_) => "name_taken",
             Self::Misconfigured(_) => "app_client_unusable",
             Self::Unavailable => "provider_unavailable",
@@ -191,6 +205,9 @@ pub enum CallbackError {
         "you signed in as another account than the one this connection is for: sign out at the app and start again"
     )]
     OtherAccount,
+    /// The workspace does not take this account.
+    #[error(transparent)]
+    Guarded(Guarded),
     /// The person left something out at the provider.
     #[error(
         "the app was not given all that this flow needs: start again and leave everything ticked"
@@ -226,6 +243,7 @@ impl CallbackError {
             Self::Refused => "provider_refused",
             Self::Unavailable => "provider_unavailable",
             Self::OtherAccount => "other_account",
+            Self::Guarded(why) => why.code(),
             Self::MissingScopes => "scopes_missing",
             Self::Over => "sign_in_over",
             Self::ClientChanged => "app_client_changed",
@@ -287,6 +305,7 @@ impl From<SettleError> for GiveError {
         match error {
             SettleError::Gone => Self::SignIn(SignInError::NotFound),
             SettleError::OtherAccount => Self::OtherAccount,
+            SettleError::Guarded(why) => Self::SignIn(SignInError::Guarded(why)),
             // Scopes are of OAuth alone.
             SettleError::MissingScopes => Self::NotOffered,
             SettleError::WrongPerson => Self::SignIn(SignInError::NotYours),
@@ -311,6 +330,8 @@ pub(crate) enum SettleError {
     Gone,
     /// It is another account than the one that was to be renewed.
     OtherAccount,
+    /// The workspace does not take this account.
+    Guarded(Guarded),
     /// Less was given than the flow needs.
     MissingScopes,
     /// The person may not act any more.
@@ -321,6 +342,36 @@ pub(crate) enum SettleError {
     Over,
     Read(ReadError),
     Commit(CommitError),
+}
+
+impl From<GuardError> for SettleError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Guarded(why) => Self::Guarded(why),
+            GuardError::Read(error) => Self::Read(error),
+            GuardError::Commit(error) => Self::Commit(error),
+        }
+    }
+}
+
+impl From<GuardError> for SignInError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Guarded(why) => Self::Guarded(why),
+            GuardError::Read(error) => Self::Read(error),
+            GuardError::Commit(error) => Self::Commit(error),
+        }
+    }
+}
+
+impl From<GuardError> for ConnectionsError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Guarded(why) => Self::Guarded(why),
+            GuardError::Read(error) => Self::Read(error),
+            GuardError::Commit(error) => Self::Commit(error),
+        }
+    }
 }
 
 impl From<ReadError> for SettleError {

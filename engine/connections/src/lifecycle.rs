@@ -304,6 +304,10 @@ impl Connections {
                 "you have not agreed to this flow yet: connect it first",
             ));
         };
+        if let Some(client) = reader.client(&row.client).await? {
+            self.guarded(&reader, choice.person, &client, &row.account, who)
+                .await?;
+        }
         let changed = GrantRow {
             connection: row.id.clone(),
             at: now(),

@@ -215,6 +215,9 @@ impl Connections {
                 .into_iter()
                 .find(|candidate| candidate.id == *connection)
                 .ok_or(SignInError::NotUsable)?;
+            let client = self.client(&reader, &chosen.client).await?;
+            self.guarded(&reader, user, &client, &chosen.account, who)
+                .await?;
             let at = now();
             let answer = Answer {
                 connection: &chosen,

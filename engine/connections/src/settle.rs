@@ -101,6 +101,18 @@ impl Connections {
                 .await?;
             return Err(SettleError::OtherAccount);
         }
+        let personal = match (wanted.asked, wanted.target, wanted.renew) {
+            (Some(_), ..) => true,
+            (None, Some(target), _) => !matches!(target.kind, ConnectKind::Shared { .. }),
+            (None, None, renew) => {
+                renew.is_some_and(|renew| renew.kind == ConnectionKind::Personal)
+            }
+        };
+        if personal {
+            let account = &given.account.name;
+            self.guarded(reader, wanted.user, wanted.client, account, who)
+                .await?;
+        }
         // Only OAuth knows scopes; what else an app lets somebody do, it alone knows.
         if let Some(asked) = wanted.asked
             && !given.scheme.is_typed()

@@ -12,7 +12,7 @@ use actas_egress::Credential;
 use actas_store::{ConnectionRow, Op, Reader};
 use serde_json::Value;
 
-use crate::ask::dead;
+use crate::ask::{acts_with_parent, dead};
 use crate::connections::{Connections, now};
 use crate::errors::UseError;
 use crate::flights::is_fresh;
@@ -127,6 +127,11 @@ impl Connections {
             (ConnectionKind::Personal, Rule::Invoker | Rule::Approver | Rule::BuildTime) => {
                 u.person.as_ref() == Some(&row.owner)
             }
+            // Asked again here: the workspace may have decided otherwise since it was bound.
+            (ConnectionKind::Shared, Rule::Owner) => match &u.person {
+                Some(person) => acts_with_parent(reader, &row, person).await?,
+                None => false,
+            },
             (ConnectionKind::Shared, _)
             | (ConnectionKind::Personal, Rule::Shared | Rule::Owner) => false,
         };

@@ -22,6 +22,8 @@ pub fn connections(error: ConnectionsError) -> Problem {
         ConnectionsError::ParentGone(_)
         | ConnectionsError::Client(_)
         | ConnectionsError::Taken(_)
+        | ConnectionsError::Guarded(_)
+        | ConnectionsError::ParentDead(_)
         | ConnectionsError::NotChosen(_) => Problem::conflict(code, error.to_string()),
         ConnectionsError::Integrity(_) => Problem::internal(error),
         ConnectionsError::Read(error) => error.into(),
@@ -38,9 +40,10 @@ pub fn sign_in(error: SignInError) -> Problem {
         SignInError::Done | SignInError::Over => {
             Problem::new(StatusCode::GONE, code, error.to_string())
         }
-        SignInError::NotUsable | SignInError::Taken(_) | SignInError::Misconfigured(_) => {
-            Problem::conflict(code, error.to_string())
-        }
+        SignInError::NotUsable
+        | SignInError::Guarded(_)
+        | SignInError::Taken(_)
+        | SignInError::Misconfigured(_) => Problem::conflict(code, error.to_string()),
         SignInError::Unavailable => Problem::new(StatusCode::BAD_GATEWAY, code, error.to_string()),
         SignInError::Read(error) => error.into(),
         SignInError::Commit(error) => error.into(),

@@ -12,6 +12,7 @@ mod keys;
 mod life;
 mod misbehaviour;
 mod named;
+mod owner;
 mod proofs;
 mod provider;
 mod refresh;
