@@ -5,6 +5,8 @@ mod keeper;
 mod sink;
 mod tree;
 
+#[cfg(test)]
+pub use keeper::cut;
 pub use keeper::{checkpoint, keep};
 pub use sink::{BadSink, Sink};
 pub use tree::{block, tree};

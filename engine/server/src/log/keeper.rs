@@ -83,7 +83,6 @@ fn on(workspace: &WorkspaceId, act: LogAct) -> Op {
 struct Known {
     /// Whether what was sent before was looked at.
     looked: bool,
-    sent: Option<Time>,
     failed: Option<Time>,
     cleared: Option<Time>,
 }
@@ -137,15 +136,12 @@ async fn look(
         };
         if grown >= MANY || since.is_some_and(|since| now.since(since) >= LONG) {
             checkpoint(app, workspace).await?;
-            known.sent = None;
         }
     }
-    let over = |at: Option<Time>, long: Duration| at.is_none_or(|at| now.since(at) >= long);
-    if let Some(sink) = app.checkpoints.as_ref().filter(|_| over(known.sent, LONG)) {
+    if let Some(sink) = &app.checkpoints {
         send(app, egress, workspace, sink, known).await?;
-        known.sent = Some(now);
     }
-    if over(known.cleared, CLEAR) {
+    if known.cleared.is_none_or(|at| now.since(at) >= CLEAR) {
         known.cleared = Some(now);
         clear(app, workspace, now).await?;
     }
@@ -244,7 +240,7 @@ async fn clear(app: &App, workspace: &WorkspaceId, now: Time) -> Result<(), LogE
 ///
 /// # Errors
 /// If the store is away.
-pub(super) async fn cut(app: &App, reader: &Reader, old: Time, now: Time) -> Result<(), LogError> {
+pub async fn cut(app: &App, reader: &Reader, old: Time, now: Time) -> Result<(), LogError> {
     let workspace = reader.workspace();
     let begins = first_edge(reader).await?.size();
     let row = reader.audit_checkpoint(old).await?;

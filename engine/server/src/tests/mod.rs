@@ -4,6 +4,7 @@
 mod attaching;
 mod drafts;
 mod hooks;
+mod log;
 mod logins;
 mod matrix;
 mod people;

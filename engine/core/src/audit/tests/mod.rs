@@ -4,6 +4,7 @@
 
 mod chain;
 mod export;
+mod mutations;
 mod note;
 mod tree;
 
