@@ -70,6 +70,19 @@ pub fn audit_of(
             through(&mut draft, acted_as);
             failed(&mut draft, error);
         }
+        // Through no account, but to where nothing may go.
+        Event::StepFailed {
+            step,
+            acted_as: None,
+            error,
+            retry_at: None,
+            ..
+        } if error.code.as_deref() == Some("egress_refused") => {
+            draft.action = "egress.refused".into();
+            draft.step = Some(step.to_string());
+            failed(&mut draft, error);
+            draft.outcome = "refused".into();
+        }
         Event::SlotAsked {
             slot,
             sign_in,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::log::Sink;
 use crate::origin::Origin;
 use crate::rate::{Buckets, KnownPlaces};
+use crate::strangers::Strangers;
 use crate::terminal::Terminal;
 use crate::workspaces::Workspaces;
 
@@ -50,6 +51,8 @@ pub struct App {
     pub by_hook: Buckets,
     /// Records of refused logins beyond the limit, by address: a flood must not fill the audit log.
     pub noted: Buckets,
+    /// Records of what people do whom nobody knows.
+    pub strangers: Strangers,
     /// Links of a terminal on this machine; none: there is no such thing.
     pub terminal: Option<Terminal>,
     /// What is known of versions, which never change.

@@ -9,6 +9,8 @@ use actas_store::{
     BuildValueRow, Commit, CommitError, DraftRow, FlowRow, Op, ReadError, Reader, system,
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::access::default_runners;
 use crate::attach::{self, AttachError};
 use crate::context::{Context, Fill};
@@ -152,10 +154,13 @@ pub async fn save(
             value,
         });
     }
-    commit.audit.push(
-        cx.audit("draft.saved", "flow", flow.id.as_str())
-            .in_flow(name.as_str()),
-    );
+    let mut record = cx
+        .audit("draft.saved", "flow", flow.id.as_str())
+        .in_flow(name.as_str());
+    // The one before it is in the record before it.
+    let digest = hex::encode(Sha256::digest(&saved.text));
+    record.object.version = Some(format!("sha256:{digest}"));
+    commit.audit.push(record);
     match cx.app.store.commit(commit).await {
         Ok(()) => {}
         Err(CommitError::Conflict { .. }) => {

@@ -40,6 +40,7 @@ pub mod secrets;
 pub mod server;
 pub mod standing;
 pub mod start;
+mod strangers;
 pub mod target;
 pub mod terminal;
 pub mod triggers;

@@ -199,6 +199,7 @@ impl Server {
             by_address: Buckets::new(60, Duration::from_secs(2)),
             by_hook: Buckets::new(1_000, Duration::from_millis(5)),
             noted: Buckets::new(1, Duration::from_secs(60)),
+            strangers: crate::strangers::Strangers::default(),
             terminal: config.terminal_login.then(Terminal::default),
             versions: KnownVersions::default(),
             stopping: CancellationToken::new(),

@@ -209,6 +209,68 @@ async fn a_person_is_erased_from_every_record_with_a_record_of_it_and_the_chain_
     }
 }
 
+/// What each of the processes does: appends from four tasks at once.
+async fn append_to(url: String, data: std::path::PathBuf) {
+    let config = StoreConfig {
+        url: Some(url),
+        data,
+    };
+    let store = Store::open(&config).await.unwrap();
+    let tasks = (0..4).map(|task| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 0..50 {
+                let audit = vec![draft(
+                    &WorkspaceId::from_bits(1),
+                    &format!("act.{task}.{n}"),
+                )];
+                let ops = Vec::new();
+                store.commit(Commit { ops, audit }).await.unwrap();
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_append_to_one_chain_on_postgres() {
+    // Each process is this test once more.
+    if let (Ok(url), Some(data)) = (
+        std::env::var("STORE_TEST_URL"),
+        std::env::var_os("STORE_TEST_DATA"),
+    ) {
+        return append_to(url, data.into()).await;
+    }
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    // The schema is made once, by whoever is first.
+    let store = place.open().await;
+    let dir = tempfile::tempdir().unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|n| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "four_processes_append_to_one_chain_on_postgres"])
+                .env("STORE_TEST_URL", place.config.url.as_ref().unwrap())
+                .env("STORE_TEST_DATA", dir.path().join(n.to_string()))
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let entries = chain(&store, &WorkspaceId::from_bits(1)).await;
+    assert_eq!(entries.len(), 4 * 4 * 50);
+    let mut acts: Vec<_> = entries.iter().map(|entry| &entry.record.action).collect();
+    acts.sort();
+    acts.dedup();
+    assert_eq!(acts.len(), 4 * 50, "each four times");
+}
+
 fn full(ws: &WorkspaceId, ana: &UserId, ben: &UserId) -> Draft {
     Draft {
         at: Time(500),

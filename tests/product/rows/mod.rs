@@ -4,6 +4,7 @@
 //! whole workspace has a world of its own.
 
 mod acting;
+mod audit;
 mod building;
 mod keeping;
 mod people;

@@ -148,6 +148,9 @@ fn said(checked: &Checked, known: &Known, output: Output) -> Done {
     })
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Checkpoints that somebody kept.
 #[derive(Debug, Default)]
 struct Known {

@@ -2,7 +2,6 @@
 
 /// All actions by name, in alphabetical order, each with what its record says.
 pub const ACTIONS: &[(&str, &str)] = &[
-    ("app_client.added", "told Actas how it is known to an app"),
     ("app_client.changed", "changed how Actas is known to an app"),
     ("app_client.deleted", "removed an app client"),
     ("approval.asked", "asked somebody for an approval"),
@@ -26,6 +25,10 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ),
     ("audit.verified", "had the whole log checked"),
     ("callback.came", "called a waiting step back"),
+    (
+        "connection.adopted",
+        "moved personal connections to another parent",
+    ),
     ("connection.created", "made a connection"),
     ("connection.deleted", "deleted a connection"),
     ("connection.disconnected", "disconnected a connection"),
@@ -61,12 +64,27 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ),
     ("draft.frozen", "froze a draft to try it"),
     ("draft.saved", "saved a draft"),
+    (
+        "egress.refused",
+        "was kept from a request to where nothing may go",
+    ),
     ("flow.deleted", "deleted a flow"),
     ("flow.runners_changed", "changed who may run a flow"),
     ("flow.started", "let a stopped flow run again"),
     ("flow.stopped", "stopped a flow"),
+    ("grant.changed", "chose another account for a slot"),
+    ("grant.withdrawn", "withdrew what they had agreed to"),
     ("link.made", "made a one-time link to log in"),
     ("link.used", "logged in with a one-time link"),
+    (
+        "notice.failed",
+        "could not tell somebody that something waits for them",
+    ),
+    (
+        "notice.reminded",
+        "reminded somebody of what waits for them",
+    ),
+    ("notice.sent", "told somebody that something waits for them"),
     ("policies.changed", "changed the policies of the workspace"),
     ("role.added", "added a role"),
     ("role.changed", "changed what a role may do"),
@@ -108,6 +126,7 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("token.revoked", "revoked an API token"),
     ("user.added", "added a person"),
     ("user.changed", "changed a person"),
+    ("user.disabled", "switched a person off"),
     ("var.deleted", "deleted a value of the workspace"),
     ("var.set", "set a value of the workspace"),
     ("version.published", "published a version"),
@@ -129,7 +148,12 @@ pub fn meaning(action: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -141,5 +165,76 @@ mod tests {
                 .all(|(name, says)| meaning(name) == Some(says))
         );
         assert_eq!(meaning("run.creates"), None);
+    }
+
+    fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                sources(&path, files);
+            } else if name.ends_with(".rs")
+                && !["tests.rs", "access.rs", "actions.rs"].contains(&name.as_str())
+            {
+                files.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_names_every_action_that_the_sources_record_and_no_other() {
+        let engine = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut files = Vec::new();
+        for folder in [
+            "core/src/audit",
+            "connections/src",
+            "runner/src",
+            "server/src",
+        ] {
+            sources(&engine.join(folder), &mut files);
+        }
+        let kinds: BTreeSet<&str> = ACTIONS
+            .iter()
+            .filter_map(|(name, _)| name.split('.').next())
+            .collect();
+        let literal = regex::Regex::new(r#""([a-z_]+)\.([a-z_]+)""#).unwrap();
+        let files_of_ours = ["html", "js", "css", "csv", "jsonl", "key", "db", "sock"];
+        let (mut unnamed, mut text) = (BTreeSet::new(), String::new());
+        for file in &files {
+            let source = std::fs::read_to_string(file).unwrap();
+            let source = source.split("#[cfg(test)]\nmod ").next().unwrap();
+            for found in literal.captures_iter(source) {
+                let name = format!("{}.{}", &found[1], &found[2]);
+                if kinds.contains(&found[1])
+                    && !files_of_ours.contains(&&found[2])
+                    && meaning(&name).is_none()
+                {
+                    unnamed.insert(name);
+                }
+            }
+            text.push_str(source);
+        }
+        assert_eq!(
+            unnamed,
+            BTreeSet::new(),
+            "an action that is recorded and not in the list"
+        );
+        // The name of a request's kind is put before this one.
+        let told = |name: &str| text.contains(&format!("\"{name}\"")) || name.ends_with(".decided");
+        let never: Vec<&str> = ACTIONS
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !told(name))
+            .collect();
+        assert_eq!(never, [""; 0], "an action in the list that nothing records");
+    }
+
+    #[test]
+    fn the_manual_of_the_log_has_the_list() {
+        let mut text = include_str!("manual.md").to_owned();
+        for (name, says) in ACTIONS {
+            let _ = writeln!(text, "| `{name}` | {says} |");
+        }
+        expect_test::expect_file!["../../../AUDIT.md"].assert_eq(&text);
     }
 }

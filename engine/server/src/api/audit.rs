@@ -80,10 +80,12 @@ impl Query {
                 None => return Ok(None),
             },
         };
-        let after = if self.unreviewed {
-            Some(reviewed(cx).await?)
-        } else {
-            None
+        // What was let go may still be on its way out.
+        let start = cx.reader.audit_start().await?;
+        let begins = start.map_or(0, |row| row.start.seq);
+        let after = match self.unreviewed {
+            true => reviewed(cx).await?.max(begins),
+            false => begins,
         };
         Ok(Some(AuditFilter {
             person,
@@ -97,7 +99,7 @@ impl Query {
             outcome: self.outcome.clone(),
             since: self.since,
             until: self.until,
-            after,
+            after: Some(after),
             upto: None,
             // A review is there to be seen, but leaves nothing to review.
             not_action: self.unreviewed.then(|| REVIEWED.to_owned()),

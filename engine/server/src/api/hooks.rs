@@ -186,7 +186,7 @@ async fn note(visitor: &Visitor, trigger: &TriggerRow, why: &str) {
     .refused(why);
     let commit = Commit {
         ops: Vec::new(),
-        audit: vec![draft],
+        audit: app.strangers.records(draft, visitor.now),
     };
     if let Err(error) = app.store.commit(commit).await {
         tracing::warn!("a refused call is not noted: {error}");

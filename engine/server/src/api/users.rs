@@ -169,6 +169,32 @@ async fn user_of(cx: &Context, call: &Call) -> Result<UserRow, Problem> {
     user.ok_or_else(|| Problem::not_found("user"))
 }
 
+/// What a change did to the rights of somebody, for its record; nothing that is about them themselves.
+fn rights_changed(before: &UserRow, after: &UserRow) -> Option<String> {
+    let mut said = Vec::new();
+    if before.roles != after.roles {
+        said.push(format!(
+            "roles {} (were {})",
+            after.roles.join(" "),
+            before.roles.join(" ")
+        ));
+    }
+    for (was, is, on, off) in [
+        (
+            before.disabled,
+            after.disabled,
+            "switched_off",
+            "switched_on",
+        ),
+        (before.local, after.local, "local", "not_local"),
+    ] {
+        if was != is {
+            said.push(if is { on } else { off }.to_owned());
+        }
+    }
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
 /// `PUT /users/{login}`: what is left out stays as it is.
 pub async fn change(cx: Context, call: Call) -> Answer {
     #[derive(Deserialize)]
@@ -185,6 +211,7 @@ pub async fn change(cx: Context, call: Call) -> Answer {
     let mut user = user_of(&cx, &call).await?;
     // Whoever is stronger cannot be changed by who is weaker.
     may_give(&cx, &user.roles).await?;
+    let before = user.clone();
     if let Some(roles) = body.roles {
         may_give(&cx, &roles).await?;
         user.roles = roles;
@@ -204,8 +231,10 @@ pub async fn change(cx: Context, call: Call) -> Answer {
         leaving::switch_off(&cx, &user).await?;
         user.local = false;
     }
+    let mut record = cx.audit("user.changed", "user", user.id.as_str());
+    record.reason = rights_changed(&before, &user);
     let commit = Commit {
-        audit: vec![cx.audit("user.changed", "user", user.id.as_str())],
+        audit: vec![record],
         ops: vec![Op::ChangeUser {
             workspace: cx.workspace().clone(),
             user: user.clone(),

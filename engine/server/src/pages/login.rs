@@ -187,9 +187,16 @@ pub(super) async fn refuse(
         id,
     );
     draft.person = user.map(|user| (user.id.clone(), user.login.clone()));
+    let audit = visitor
+        .app
+        .strangers
+        .records(draft.refused(why), visitor.now);
+    if audit.is_empty() {
+        return Ok(());
+    }
     let commit = Commit {
         ops: Vec::new(),
-        audit: vec![draft.refused(why)],
+        audit,
     };
     Ok(visitor.app.store.commit(commit).await?)
 }

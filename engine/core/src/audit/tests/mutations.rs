@@ -3,6 +3,7 @@
 
 use super::chain::{Chain, add, draft};
 use super::*;
+use crate::audit::verify::values_of;
 
 /// Numbers that look random and are the same for everybody (splitmix64).
 struct Dice(u64);
@@ -110,7 +111,11 @@ impl Log {
                 record = other;
                 record.hash = record.computed_hash();
                 // Two records do not fit together; the later one is named, with both in the message. The last one does not fit the head.
-                let named = if last { seq } else { seq + 1 };
+                let named = if last || values_of(&record, &personal).is_err() {
+                    seq
+                } else {
+                    seq + 1
+                };
                 (named, one((record, personal)), "edited with a new hash")
             }
             7 => (seq, self.found(at, &Vec::new(), 1), "deleted"),
