@@ -196,6 +196,7 @@ mod tests {
             a@x@example.com      -                 account_guard_no_email
             ana                  ana               account_guard_no_email
             ana@example.org      -                 account_guard_no_email
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
     }
 }

@@ -2,6 +2,10 @@
 
 /// All actions by name, in alphabetical order, each with what its record says.
 pub const ACTIONS: &[(&str, &str)] = &[
+    (
+        "account.refused",
+        "was refused an account that the workspace does not let people connect",
+    ),
     ("app_client.changed", "changed how Actas is known to an app"),
     ("app_client.deleted", "removed an app client"),
     ("approval.asked", "asked somebody for an approval"),
@@ -74,6 +78,14 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("flow.stopped", "stopped a flow"),
     ("grant.changed", "chose another account for a slot"),
     ("grant.withdrawn", "withdrew what they had agreed to"),
+    (
+        "host.deleted",
+        "no longer trusted an application that Actas is built into",
+    ),
+    (
+        "host.set",
+        "trusted an application that Actas is built into to say who people are",
+    ),
     ("link.made", "made a one-time link to log in"),
     ("link.used", "logged in with a one-time link"),
     (
@@ -85,6 +97,8 @@ pub const ACTIONS: &[(&str, &str)] = &[
         "reminded somebody of what waits for them",
     ),
     ("notice.sent", "told somebody that something waits for them"),
+    ("oidc.dropped", "ended the logging in at another provider"),
+    ("oidc.set", "said at which provider people log in"),
     ("policies.changed", "changed the policies of the workspace"),
     ("role.added", "added a role"),
     ("role.changed", "changed what a role may do"),
@@ -106,6 +120,10 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("session.begun", "logged in"),
     ("session.ended", "logged out"),
     ("session.refused", "could not log in"),
+    (
+        "session.vouched",
+        "was logged in on the word of an application that Actas is built into",
+    ),
     ("sign_in.asked", "asked somebody to sign in to an app"),
     ("sign_in.begun", "went to an app to sign in"),
     ("sign_in.declined", "declined to sign in"),
