@@ -394,6 +394,10 @@ impl Things {
             "/runs/{run}/approve" => json(json!({"step": "ask", "decision": "approved"})),
             "/runs/{run}/decide" => json(json!({"step": "tell", "answer": "give_up"})),
             "/runs/{run}/callback" => json(json!({"step": "note"})),
+            // Of a connection made for this very cell nothing else depends.
+            "/connections/{connection}/disconnect" | "/connections/{connection}/reconnect" => {
+                json(json!({}))
+            }
             // What is the workspace's must not change on the way.
             _ if matches!(route.reach, Reach::Nothing | Reach::Workspace) => {
                 json(json!({"nonsense": true}))
