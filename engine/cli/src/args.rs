@@ -209,10 +209,10 @@ pub enum Command {
     /// Runs: list, show, watch, cancel, retry, replay, approve, decide, callback.
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Flows: list, show, new, save, versions, diff, rollback, export, stop, start, allow, deny.
+    /// Flows: list, show, new, save, versions, diff, rollback, export, stop, start, delete, allow, deny.
     #[command(subcommand)]
     Flows(FlowsCommand),
-    /// Connections: list, show, add, connect, reconnect, disconnect, delete.
+    /// Connections: list, show, add, connect, reconnect, switch, disconnect, delete, where-used, adopt, purge, grants.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Apps: list, configure.
@@ -432,6 +432,14 @@ pub enum FlowsCommand {
         /// Its name.
         flow: String,
     },
+    /// Delete a flow that no run of is left: its name is free then, and its versions stay for the audit.
+    Delete {
+        /// Its name.
+        flow: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Let somebody run a flow.
     Allow {
         /// Its name.
@@ -454,10 +462,13 @@ pub enum ConnectionsCommand {
     /// Your own connections, and with the privilege the shared ones.
     List {
         /// Only your own.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "all")]
         mine: bool,
+        /// Also those of other people, which needs the privilege to see them; nobody but they can use them.
+        #[arg(long)]
+        all: bool,
     },
-    /// One shared connection, with the flows that use it.
+    /// One of your connections, or a shared one with the flows that use it.
     Show {
         /// Its id, or its name.
         connection: String,
@@ -472,6 +483,9 @@ pub enum ConnectionsCommand {
         /// The app client, if not the default one.
         #[arg(long)]
         client: Option<String>,
+        /// Make only a parent: slots that name it use its app and client, and nobody can act through it.
+        #[arg(long)]
+        no_account: bool,
     },
     /// Connect your own accounts for a flow ahead of its runs: prints the pages to open.
     Connect {
@@ -480,20 +494,71 @@ pub enum ConnectionsCommand {
         /// Only this slot.
         slot: Option<String>,
     },
-    /// Sign in again: prints the page to open.
+    /// Sign in again with the same account: prints the page to open.
     Reconnect {
+        /// Its id, or a shared one's name.
+        connection: String,
+    },
+    /// Sign in with another account of yours, in the place of this one: prints the page to open.
+    Switch {
         /// The connection's id.
         connection: String,
     },
     /// Keep the row, drop the credentials, revoke at the app.
     Disconnect {
-        /// The connection's id.
+        /// Its id, or a shared one's name.
         connection: String,
     },
-    /// Remove it and revoke at the app.
+    /// Remove it and revoke at the app; a shared one stops the flows that use it.
     Delete {
         /// Its id, or a shared one's name.
         connection: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Where a connection is used, and what would stop without it.
+    WhereUsed {
+        /// Its id, or a shared one's name.
+        connection: String,
+    },
+    /// Take what people made under a deleted connection in under another one of the same app and client.
+    Adopt {
+        /// The new parent: its id or name.
+        parent: String,
+        /// The id of the connection that was deleted: all that was made under it.
+        #[arg(long, value_name = "ID", required_unless_present = "connections")]
+        from: Option<String>,
+        /// Only these.
+        #[arg(value_name = "CONNECTION", conflicts_with = "from")]
+        connections: Vec<String>,
+    },
+    /// Delete what people made under connections that were deleted since, and revoke it at the app.
+    Purge {
+        /// Only what was made under this one, by its id.
+        #[arg(long, value_name = "ID")]
+        parent: Option<String>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What you agreed to: which flow acts through which account of yours.
+    Grants,
+    /// Have a flow act through another account of yours; what you agreed to stays.
+    Choose {
+        /// The flow.
+        flow: String,
+        /// Its slot.
+        slot: String,
+        /// The connection's id.
+        connection: String,
+    },
+    /// Take back what you agreed to: the flow asks you again at its next run.
+    Withdraw {
+        /// The flow.
+        flow: String,
+        /// Its slot.
+        slot: String,
     },
 }
 

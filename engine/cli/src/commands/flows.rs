@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::args::{FlowsCommand, PublishArgs};
 use crate::client::{Body, Client, part};
+use crate::commands::connections::agreed;
 use crate::commands::local::read;
 use crate::commands::triggers;
 use crate::exit::{Done, Failed};
@@ -338,6 +339,22 @@ pub async fn flows(session: &Session, command: &FlowsCommand, output: Output) ->
             match file.as_str() {
                 Some(text) => output.text(text),
                 None => output.text(&serde_json::to_string_pretty(&file).unwrap_or_default()),
+            }
+        }
+        FlowsCommand::Delete { flow, yes } => {
+            let what = format!("this deletes {flow} with its draft and what people agreed to");
+            if !agreed(&what, *yes, output)? {
+                return Ok(());
+            }
+            let path = format!("/api/v1/flows/{}", part(flow));
+            let answer = client.delete(&path).await?;
+            output.say(&format!(
+                "deleted: the name {flow} is free, its versions stay for the audit"
+            ));
+            if output.json {
+                output.data(&answer, Value::to_string)
+            } else {
+                Ok(())
             }
         }
         FlowsCommand::Stop { flow, reason } => {
