@@ -13,6 +13,7 @@ use crate::ask::Fits;
 use crate::connections::{Connections, SetupError, now};
 use crate::errors::SignInError;
 use crate::surface::Surface;
+use crate::typed::{KindView, kinds};
 use crate::wake::Answer;
 use crate::who::Who;
 
@@ -57,6 +58,8 @@ pub struct SignInView {
     pub approver: bool,
     /// True for a run of a draft: what is given serves its author's draft runs alone.
     pub build: bool,
+    /// The kinds of sign-in they may choose from.
+    pub kinds: Vec<KindView>,
     /// True if they said no before; they may still change their mind.
     pub declined: bool,
     /// Until when.
@@ -154,6 +157,8 @@ impl Connections {
             manifest,
             ..
         } = &asked;
+        let oauth2_only =
+            reader.policies().await?.policies.oauth2_only && row.rule != Rule::BuildTime;
         let slot = flow.connections.get(&row.slot);
         let shown = self.wanted(&reader, &asked.wanted()).await?;
         let account = match &row.connection {
@@ -188,6 +193,7 @@ impl Connections {
             this_run_only: asked.this_run_only(),
             approver: row.rule == Rule::Approver,
             build: row.rule == Rule::BuildTime,
+            kinds: kinds(manifest, oauth2_only),
             declined: row.state == SignInState::Declined,
             until: row.until,
         })

@@ -44,6 +44,7 @@ mod strangers;
 pub mod target;
 pub mod terminal;
 pub mod triggers;
+pub mod typed;
 pub mod view;
 pub mod workspaces;
 

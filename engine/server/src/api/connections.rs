@@ -1,8 +1,9 @@
 //! Shared connections, and the workspace's view of personal ones. Deleting a shared connection stops the flows that use it: said before by
 //! its own page, and in the answer.
 
+use actas_connections::{ConnectKind, ConnectTarget};
 use actas_core::ids::{AppName, ClientId, ConnectionId, Name};
-use actas_core::run::ConnectionKind;
+use actas_core::run::{ConnectionKind, Scheme};
 use actas_store::{Commit, ConnectionRow, Op};
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 use crate::api::me::connection_view;
-use crate::api::{json as answer, ok};
+use crate::api::{json as answer, ok, typed};
 use crate::call::Call;
 use crate::context::{Context, Fill};
 use crate::impact::{UsedBy, impact, used_by};
@@ -69,13 +70,24 @@ pub async fn add(cx: Context, call: Call) -> Answer {
         client: Option<Name>,
         #[serde(default)]
         no_account: bool,
+        kind: Option<String>,
+        fields: Option<Value>,
     }
-    let Body {
-        name,
-        app,
-        client,
-        no_account,
-    } = call.json()?;
+    let body: Body = call.json()?;
+    let as_client =
+        body.kind.as_deref() == Some(Scheme::ClientCredentials.as_str()) && body.fields.is_none();
+    let given = if as_client {
+        None
+    } else {
+        typed::given(&cx, body.kind.as_deref(), body.fields)?
+    };
+    let (name, app, client, no_account) = (body.name, body.app, body.client, body.no_account);
+    if no_account && (as_client || given.is_some()) {
+        return Err(Problem::bad(
+            "bad_body",
+            "a connection without an account takes no `kind`",
+        ));
+    }
     if cx.reader.shared_connection(&name).await?.is_some() {
         return Err(Problem::conflict(
             "name_taken",
@@ -94,6 +106,18 @@ pub async fn add(cx: Context, call: Call) -> Answer {
             StatusCode::CREATED,
             &connection_view(&cx, &row).await?,
         ));
+    }
+    let target = ConnectTarget {
+        app,
+        client: client.clone(),
+        kind: ConnectKind::Shared { name: name.clone() },
+        scopes: Vec::new(),
+    };
+    if as_client {
+        return typed::connect_as_client(&cx, &target).await;
+    }
+    if let Some(given) = given {
+        return typed::connect(&cx, &target, given).await;
     }
     let target = LinkTarget::Shared(client, name);
     Ok(ok(&json!({"url": cx.app.origin.join(&target.path())})))

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::Privilege;
-use crate::api::ok;
+use crate::api::{ok, typed};
 use crate::call::Call;
 use crate::context::{Context, Via};
-use crate::pages::link::LinkTarget;
+use crate::pages::link::{LinkTarget, What};
 use crate::problem::Problem;
 use crate::refusals;
 use crate::requests;
@@ -102,7 +102,7 @@ pub async fn connection_view(cx: &Context, row: &ConnectionRow) -> Result<Value,
     let client = cx.reader.client(&row.client).await?;
     let mut shown = json!({
         "id": row.id, "kind": row.kind.as_str(), "name": row.name, "app": row.app, "account": row.account,
-        "owner": cx.login_of(&row.owner).await?, "state": row.state.as_str(), "scopes": row.scopes,
+        "owner": cx.login_of(&row.owner).await?, "state": row.state.as_str(), "sign_in": row.scheme.as_str(), "scopes": row.scopes,
         "client": client.map(|client| client.name), "made_for": made_for,
         "this_run_only": row.only_run, "used_by": used_by, "created_at": row.created_at,
         "last_used_at": row.last_used_at, "expires_at": row.expires_at,
@@ -120,19 +120,25 @@ pub async fn connections(cx: Context, _call: Call) -> Answer {
     Ok(ok(&json!({"connections": shown})))
 }
 
-/// `POST /me/connections`: for a flow's slot. Answers with the page that its person opens; nothing begins here.
+/// `POST /me/connections`: for a flow's slot. Answers with the page that its person opens; nothing begins here, unless they give what is typed.
 pub async fn connect(cx: Context, call: Call) -> Answer {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
         flow: FlowName,
         slot: SlotName,
+        kind: Option<String>,
+        fields: Option<Value>,
     }
-    let Body { flow, slot } = call.json()?;
-    let flow = cx.reader.flow_by_name(&flow).await?;
+    let body: Body = call.json()?;
+    let given = typed::given(&cx, body.kind.as_deref(), body.fields)?;
+    let flow = cx.reader.flow_by_name(&body.flow).await?;
     let flow = flow.ok_or_else(|| Problem::not_found("flow"))?;
-    let target = LinkTarget::Slot(flow.id, slot);
-    crate::pages::link::what(&cx, &target).await?;
+    let target = LinkTarget::Slot(flow.id, body.slot);
+    let (what, _) = crate::pages::link::what(&cx, &target).await?;
+    if let (Some(given), What::New(target)) = (given, what) {
+        return typed::connect(&cx, &target, given).await;
+    }
     Ok(ok(&json!({"url": cx.app.origin.join(&target.path())})))
 }
 

@@ -19,6 +19,7 @@ pub mod roles;
 pub mod runs;
 pub mod tokens;
 pub mod trusted;
+pub mod typed;
 pub mod users;
 pub mod values;
 pub mod versions;

@@ -1,8 +1,8 @@
 //! The page of a sign-in that a run waits for: what is wanted, by which flow, why, and three answers. Only its person sees anything.
 
-use actas_connections::{Candidate, ScopeView, SignInError, SignInView};
+use actas_connections::{Candidate, Fields, GiveError, ScopeView, SignInError, SignInView};
 use actas_core::ids::{ConnectionId, RunId, SignInId};
-use actas_core::run::Rule;
+use actas_core::run::{Rule, Scheme};
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::pages::{Chrome, Message, accounts, minute, page, redirect};
 use crate::problem::Problem;
 use crate::refusals;
 use crate::routes::Answer;
+use crate::typed::{self, Ways};
 
 #[derive(Debug, Template)]
 #[template(path = "connect.html")]
@@ -31,6 +32,9 @@ struct ConnectPage {
     hosts: Vec<String>,
     new_modules: Vec<String>,
     new_hosts: Vec<String>,
+    /// What was wrong with what they typed.
+    fault: Option<String>,
+    ways: Ways,
     /// No run waits for it.
     ahead: bool,
     candidates: Vec<Candidate>,
@@ -53,9 +57,35 @@ pub async fn show(cx: Context, call: Call) -> Answer {
     match view {
         Ok(view) => {
             let back = back_to(&cx, &id, view.run.as_ref(), view.approver).await?;
-            page(StatusCode::OK, &page_of(&cx, &call, view, back)).map(leads_out)
+            page(StatusCode::OK, &page_of(&cx, &call, view, back, None)).map(leads_out)
         }
         Err(error) => refused(&cx, &id, error).await,
+    }
+}
+
+/// Answers a sign-in with what its person typed. The page comes again, without it, if it was wrong.
+async fn give(
+    cx: &Context,
+    call: &Call,
+    id: &SignInId,
+    typed: (Scheme, Fields),
+    after: &str,
+) -> Answer {
+    let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
+    let done = connections.give(workspace, id, &cx.user.id, typed, &who);
+    let error = match done.await {
+        Ok(_) => return Ok(redirect(after)),
+        Err(GiveError::SignIn(error)) => return refused(cx, id, error).await,
+        Err(error) => error,
+    };
+    let (status, fault) = typed::said_again(error).map_err(typed::refused)?;
+    let view = connections.view(workspace, id, &cx.user.id, &who).await;
+    match view {
+        Ok(view) => {
+            let back = back_to(cx, id, view.run.as_ref(), view.approver).await?;
+            page(status, &page_of(cx, call, view, back, Some(fault))).map(leads_out)
+        }
+        Err(error) => refused(cx, id, error).await,
     }
 }
 
@@ -88,6 +118,7 @@ fn page_of(
     call: &Call,
     view: SignInView,
     back: (String, &'static str),
+    fault: Option<String>,
 ) -> ConnectPage {
     ConnectPage {
         chrome: Chrome::of(cx),
@@ -97,6 +128,8 @@ fn page_of(
         because: accounts::words(view.reason, view.wider, &view.app),
         new_modules: view.new_modules,
         new_hosts: view.new_hosts,
+        fault,
+        ways: Ways::of(view.kinds),
         ahead: view.run.is_none(),
         app: view.app,
         why: view.why,
@@ -132,7 +165,7 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
         connection: Option<ConnectionId>,
     }
     let id: SignInId = call.id("sign_in")?;
-    let form: Form = call.form()?;
+    let given = typed::given(&call)?;
     // Asked before it is answered: what is answered leads nowhere any more.
     let after = match cx.reader.sign_in(&id).await? {
         Some(row) if row.person == cx.user.id => {
@@ -141,6 +174,10 @@ pub async fn answer(cx: Context, call: Call) -> Answer {
         }
         _ => "/".to_owned(),
     };
+    if let Some(typed) = given {
+        return give(&cx, &call, &id, typed, &after).await;
+    }
+    let form: Form = call.form()?;
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
     let outcome = match (form.answer, form.connection) {
         (What::SignIn, None) => {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use actas_connections::{ConnectKind, ConnectTarget};
+use actas_connections::{ConnectKind, ConnectTarget, Fields, Finished};
 use actas_core::flow::{Dynamic, Flow, Slot, SlotKind};
 use actas_core::ids::{AppName, ClientId, ConnectionId, FlowId, Name, SlotName};
-use actas_core::run::ConnectionKind;
+use actas_core::run::{ConnectionKind, Scheme};
 use actas_store::{Binding, Bindings};
 use askama::Template;
 use axum::http::StatusCode;
@@ -17,12 +17,13 @@ use crate::call::Call;
 use crate::context::Context;
 use crate::gate::hash_of;
 use crate::pages::connect::{leads_out, session_hash, to_provider};
-use crate::pages::{Chrome, page};
+use crate::pages::{Chrome, Message, page};
 use crate::problem::Problem;
 use crate::publish::default_client;
 use crate::refusals;
 use crate::routes::Answer;
 use crate::target::Unknown;
+use crate::typed::{self, Ways};
 
 /// What a link is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,9 @@ struct LinkPage {
     app: String,
     title: String,
     sentences: Vec<String>,
+    /// What was wrong with what they typed.
+    fault: Option<String>,
+    ways: Ways,
     scopes: Vec<(String, Option<String>)>,
     shown: String,
 }
@@ -92,7 +96,7 @@ struct LinkPage {
 #[derive(Debug)]
 pub enum What {
     /// Renewing, of this account.
-    Again(ConnectionId, String),
+    Again(ConnectionId, String, Scheme),
     /// A new connection.
     New(ConnectTarget),
 }
@@ -101,7 +105,7 @@ impl What {
     /// Names exactly this: what a page showed is what its button begins, or nothing.
     fn digest(&self) -> String {
         let text = match self {
-            Self::Again(id, _) => id.to_string(),
+            Self::Again(id, _, _) => id.to_string(),
             Self::New(target) => serde_json::to_string(target).unwrap_or_default(),
         };
         hash_of(&text)
@@ -137,7 +141,7 @@ pub async fn what(
                     return Err(Problem::not_found("connection"));
                 }
             }
-            Ok((What::Again(row.id, row.account), row.app))
+            Ok((What::Again(row.id, row.account, row.scheme), row.app))
         }
         LinkTarget::Shared(client, name) => {
             cx.needs(Privilege::ConnectionsAdd)?;
@@ -274,12 +278,16 @@ async fn meant_now(
 
 /// `GET /link/…`
 pub async fn show(cx: Context, call: Call) -> Answer {
-    let target = target_of(&call)?;
-    let (what, app_name) = what(&cx, &target).await?;
+    shown(&cx, &call, StatusCode::OK, None).await
+}
+
+async fn shown(cx: &Context, call: &Call, status: StatusCode, fault: Option<String>) -> Answer {
+    let target = target_of(call)?;
+    let (what, app_name) = what(cx, &target).await?;
     let manifest = cx.app.apps.get(app_name.as_str());
     let app = manifest.map_or_else(|| app_name.to_string(), |manifest| manifest.title.clone());
     let (title, sentences) = match (&what, &target) {
-        (What::Again(_, account), _) => (
+        (What::Again(_, account, _), _) => (
             format!("Sign in to {app} again"),
             vec![
                 format!("This renews the connection of {account}."),
@@ -328,16 +336,71 @@ pub async fn show(cx: Context, call: Call) -> Answer {
             })
             .collect(),
     };
+    let mut ways = match (&what, manifest) {
+        (What::Again(_, _, scheme), _) => Ways::again(manifest.map(AsRef::as_ref), *scheme),
+        (What::New(_), None) => Ways::default(),
+        (What::New(target), Some(manifest)) => {
+            let own = matches!(target.kind, ConnectKind::Personal { .. });
+            Ways::into(manifest, own && oauth2_only(cx).await?)
+        }
+    };
+    ways.seen = Some(what.digest());
+    let scopes = if ways.button { scopes } else { Vec::new() };
     let shown = LinkPage {
-        chrome: Chrome::of(&cx),
+        chrome: Chrome::of(cx),
         path: call.uri.path().to_owned(),
         app,
         title,
         sentences,
+        fault,
+        ways,
         scopes,
         shown: what.digest(),
     };
-    page(StatusCode::OK, &shown).map(leads_out)
+    page(status, &shown).map(leads_out)
+}
+
+/// Whether slots may be filled by OAuth 2 alone.
+async fn oauth2_only(cx: &Context) -> Result<bool, Problem> {
+    Ok(cx.reader.policies().await?.policies.oauth2_only)
+}
+
+/// Makes or renews a connection with what was typed. The page comes again, without it, if it was wrong.
+async fn give(cx: &Context, call: &Call, what: What, typed: (Scheme, Fields)) -> Answer {
+    let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
+    let done = match &what {
+        What::Again(id, _, _) => {
+            let (_, fields) = typed;
+            connections
+                .update_typed(workspace, id, &cx.user.id, fields, &who)
+                .await
+        }
+        What::New(target) => {
+            connections
+                .give_connect(workspace, target, &cx.user.id, typed, &who)
+                .await
+        }
+    };
+    match done {
+        Ok(done) => connected(cx, done),
+        Err(error) => {
+            let (status, fault) = typed::said_again(error).map_err(typed::refused)?;
+            shown(cx, call, status, Some(fault)).await
+        }
+    }
+}
+
+fn connected(cx: &Context, done: Finished) -> Answer {
+    page(
+        StatusCode::OK,
+        &Message {
+            chrome: Chrome::of(cx),
+            title: format!("Connected as {}", done.account),
+            tone: "good",
+            sentences: vec![format!("The account at {} is connected.", done.app)],
+            on: Some(("/".into(), "To my first page".into())),
+        },
+    )
 }
 
 /// `POST /link/…`
@@ -350,17 +413,33 @@ pub async fn begin(cx: Context, call: Call) -> Answer {
         shown: String,
     }
     let (what, _) = what(&cx, &target_of(&call)?).await?;
-    let form: Form = call.form()?;
-    if what.digest() != form.shown {
+    let given = typed::given(&call)?;
+    let seen = match &given {
+        Some(_) => call.form_field("shown").unwrap_or_default(),
+        None => {
+            let form: Form = call.form()?;
+            form.shown
+        }
+    };
+    if what.digest() != seen {
         return Err(Problem::conflict(
             "changed_meanwhile",
             "what this page showed was changed meanwhile: open it again and look at it once more",
         ));
     }
+    if let Some(typed) = given {
+        return give(&cx, &call, what, typed).await;
+    }
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
     let session = session_hash(&cx)?;
     let url = match what {
-        What::Again(id, _) => {
+        What::Again(id, _, Scheme::ClientCredentials) => {
+            let done = connections
+                .reconnect_as_client(workspace, &id, &cx.user.id, &who)
+                .await;
+            return connected(&cx, done.map_err(refusals::sign_in)?);
+        }
+        What::Again(id, _, _) => {
             connections
                 .begin_reconnect(workspace, &id, &cx.user.id, session, &who)
                 .await
