@@ -4,6 +4,7 @@ mod audit;
 mod operator;
 mod people;
 mod runs;
+mod typed;
 mod values;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use people::{
     HostsCommand, OidcCommand, PoliciesCommand, RolesCommand, TokensCommand, UsersCommand,
 };
 pub use runs::{Answer, RunsCommand};
+pub use typed::{Secrets, Typed};
 pub use values::{SecretsCommand, VarsCommand};
 
 /// Runs action flows as the person who runs them.
@@ -486,6 +488,9 @@ pub enum ConnectionsCommand {
         /// Make only a parent: slots that name it use its app and client, and nobody can act through it.
         #[arg(long)]
         no_account: bool,
+        #[command(flatten)]
+        /// What is typed, if not on a page.
+        typed: Typed,
     },
     /// Connect your own accounts for a flow ahead of its runs: prints the pages to open.
     Connect {
@@ -493,6 +498,17 @@ pub enum ConnectionsCommand {
         flow: String,
         /// Only this slot.
         slot: Option<String>,
+        #[command(flatten)]
+        /// What is typed, if not on a page.
+        typed: Typed,
+    },
+    /// Give a connection the password, key or PIN that the app knows now. It is tried once, and nothing changes if it is refused.
+    SetPassword {
+        /// Its id, or a shared one's name.
+        connection: String,
+        #[command(flatten)]
+        /// The new values.
+        typed: Secrets,
     },
     /// Sign in again with the same account: prints the page to open.
     Reconnect {
@@ -574,9 +590,9 @@ pub enum AppsCommand {
         /// The app client's name.
         #[arg(long, default_value = "default")]
         name: String,
-        /// The OAuth client id.
+        /// The OAuth client id; an app without OAuth has none.
         #[arg(long)]
-        client_id: String,
+        client_id: Option<String>,
         /// Read the OAuth client secret from standard input; without it, a hidden prompt.
         #[arg(long)]
         secret_stdin: bool,

@@ -5,8 +5,9 @@ use std::io::IsTerminal as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::args::ConnectionsCommand;
+use crate::args::{ConnectionsCommand, Typed};
 use crate::client::{Client, part};
+use crate::commands::typed::{add_to, said, set_password};
 use crate::exit::{Done, Failed};
 use crate::output::{Output, cell, items, moment, table, texts};
 
@@ -26,10 +27,15 @@ pub async fn connections(client: &Client, command: &ConnectionsCommand, output: 
             app,
             client: app_client,
             no_account,
+            typed,
         } => {
-            let body =
+            let mut body =
                 json!({"name": name, "app": app, "client": app_client, "no_account": no_account});
+            let given = add_to(&mut body, typed)?;
             let answer = client.post("/api/v1/connections", &body).await?;
+            if given {
+                return said(&answer, output);
+            }
             if *no_account {
                 output.say(&format!(
                     "made: slots can name it as their parent, `dynamic: {{parent: {name}}}`; nobody acts through it"
@@ -38,8 +44,23 @@ pub async fn connections(client: &Client, command: &ConnectionsCommand, output: 
             }
             page(&answer, "open this page to sign in:", output)
         }
-        ConnectionsCommand::Connect { flow, slot } => {
-            connect(client, flow, slot.as_deref(), output).await
+        ConnectionsCommand::Connect { flow, slot, typed } => {
+            connect(client, flow, slot.as_deref(), typed, output).await
+        }
+        ConnectionsCommand::SetPassword { connection, typed } => {
+            let own = client.get("/api/v1/me/connections").await?;
+            let own = items(&own, "connections").find(|one| cell(one, "id") == *connection);
+            let row = match own {
+                Some(row) => row.clone(),
+                None => {
+                    let id = shared_id(client, connection).await?;
+                    let id = id.unwrap_or_else(|| connection.clone());
+                    client
+                        .get(&format!("/api/v1/connections/{}", part(&id)))
+                        .await?
+                }
+            };
+            set_password(client, &row, typed, output).await
         }
         ConnectionsCommand::Reconnect { connection } => {
             let path = found(client, connection).await?.path();
@@ -388,15 +409,24 @@ async fn list(client: &Client, mine: bool, everybodys: bool, output: Output) -> 
 }
 
 /// The page at which one's own accounts are connected for a flow ahead of a run: all of them, or one slot's.
-async fn connect(client: &Client, flow: &str, slot: Option<&str>, output: Output) -> Done {
+async fn connect(
+    client: &Client,
+    flow: &str,
+    slot: Option<&str>,
+    typed: &Typed,
+    output: Output,
+) -> Done {
     if let Some(slot) = slot {
-        let answer = client
-            .post(
-                "/api/v1/me/connections",
-                &json!({"flow": flow, "slot": slot}),
-            )
-            .await?;
+        let mut body = json!({"flow": flow, "slot": slot});
+        let given = add_to(&mut body, typed)?;
+        let answer = client.post("/api/v1/me/connections", &body).await?;
+        if given {
+            return said(&answer, output);
+        }
         return page(&answer, "open this page to sign in:", output);
+    }
+    if typed.kind.is_some() {
+        return Err(Failed::Usage("say for which slot: FLOW SLOT".into()));
     }
     let answer = client
         .post(

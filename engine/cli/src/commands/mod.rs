@@ -12,5 +12,6 @@ pub mod run;
 pub mod runs;
 pub mod serve;
 pub mod triggers;
+pub mod typed;
 pub mod values;
 pub mod workspace;

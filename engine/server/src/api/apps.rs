@@ -104,7 +104,7 @@ pub async fn add_client(cx: Context, call: Call) -> Answer {
     #[serde(deny_unknown_fields)]
     struct Body {
         name: Option<Name>,
-        client_id: String,
+        client_id: Option<String>,
         client_secret: Option<Secret<String>>,
         #[serde(default)]
         settings: Map<String, Value>,
@@ -113,6 +113,17 @@ pub async fn add_client(cx: Context, call: Call) -> Answer {
     let manifest = Arc::clone(manifest_of(&cx, &call)?);
     let body: Body = call.json()?;
     check_settings(&manifest, &body.settings)?;
+    let oauth_client_id = match body.client_id {
+        Some(id) => id,
+        // An app without OAuth knows no clients: what counts is where it is.
+        None if manifest.auth.oauth2.is_none() => String::new(),
+        None => {
+            return Err(Problem::invalid(
+                "client_id_missing",
+                format!("`{}` knows this workspace by a `client_id`", manifest.app),
+            ));
+        }
+    };
     let others = cx.reader.clients(Some(&manifest.app)).await?;
     let name = match body.name {
         Some(name) => name,
@@ -131,7 +142,7 @@ pub async fn add_client(cx: Context, call: Call) -> Answer {
         id: ClientId::from_bits(system::new_bits()),
         app: manifest.app.clone(),
         name,
-        oauth_client_id: body.client_id,
+        oauth_client_id,
         settings: Value::Object(body.settings).to_string(),
         is_default: body
             .default
