@@ -76,6 +76,15 @@ pub struct Saved {
     pub created: bool,
 }
 
+/// The apps that a flow of this workspace is checked against before it is published.
+///
+/// # Errors
+/// If the database is away.
+pub async fn apps(cx: &Context) -> Result<Apps, ReadError> {
+    let policies = cx.reader.policies().await?.policies;
+    Ok(cx.app.apps.with_oauth2_only(policies.oauth2_only))
+}
+
 /// Saves a draft: checks it, cuts build-time values out into rows of their own, raises the revision.
 ///
 /// # Errors

@@ -178,7 +178,8 @@ pub async fn freeze(
     draft: &DraftRow,
     number: u32,
 ) -> Result<Frozen, PublishError> {
-    let (parsed, warnings) = drafts::check(&draft.text, &cx.app.apps)?;
+    let apps = drafts::apps(cx).await?;
+    let (parsed, warnings) = drafts::check(&draft.text, &apps)?;
     let document = parsed.flow;
     let plan = Plan::compile(&document, &cx.app.apps)
         .map_err(|faults| PublishError::Draft(DraftError::Faults(faults)))?;

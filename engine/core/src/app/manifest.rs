@@ -50,6 +50,7 @@ impl Effect {
 #[derive(Debug, Clone, Default)]
 pub struct Apps {
     apps: IndexMap<AppName, Arc<Manifest>>,
+    oauth2_only: bool,
 }
 
 impl Apps {
@@ -57,7 +58,22 @@ impl Apps {
     pub fn new(manifests: impl IntoIterator<Item = Arc<Manifest>>) -> Self {
         Self {
             apps: manifests.into_iter().map(|m| (m.app.clone(), m)).collect(),
+            oauth2_only: false,
         }
+    }
+
+    /// The same apps, where dynamic slots may be of those with OAuth 2 alone, or may not.
+    #[must_use]
+    pub fn with_oauth2_only(&self, oauth2_only: bool) -> Self {
+        Self {
+            apps: self.apps.clone(),
+            oauth2_only,
+        }
+    }
+
+    /// Whether dynamic slots may be of apps with OAuth 2 alone.
+    pub fn oauth2_only(&self) -> bool {
+        self.oauth2_only
     }
 
     /// The manifest of an app.

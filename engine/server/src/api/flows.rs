@@ -14,6 +14,7 @@ use crate::api::lifecycle::is_whole;
 use crate::api::{flow_of, grants, ok};
 use crate::call::Call;
 use crate::context::{Context, Fill};
+use crate::drafts;
 use crate::pages::accounts::ahead_of;
 use crate::problem::Problem;
 use crate::routes::Answer;
@@ -88,7 +89,8 @@ pub async fn validate(cx: Context, call: Call) -> Answer {
     } else {
         text_of(&call)?
     };
-    let parsed = parse(&text, &cx.app.apps);
+    let apps = drafts::apps(&cx).await?;
+    let parsed = parse(&text, &apps);
     let errors = parsed.diagnostics.iter().any(Diagnostic::is_error);
     Ok(ok(
         &json!({"valid": !errors, "diagnostics": parsed.diagnostics}),

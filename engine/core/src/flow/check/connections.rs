@@ -7,7 +7,7 @@ use crate::app::{HoldKind, Manifest, Module};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::flow::check::Check;
 use crate::flow::check::layout::{Part, Site};
-use crate::flow::{Dynamic, SlotKind};
+use crate::flow::{Dynamic, Entry, SlotKind, Trigger};
 
 impl Check<'_> {
     /// The slot a step acts through: the one it names, or the only one for its app.
@@ -176,6 +176,7 @@ impl Check<'_> {
             }
             self.check_scopes(number, name, &manifest);
             if let SlotKind::Dynamic(dynamic) = &slot.kind {
+                self.check_kinds(number, name, &manifest);
                 self.check_dynamic(name, dynamic);
             }
             if unused && !used.contains(&number) {
@@ -245,6 +246,49 @@ impl Check<'_> {
                 .with_help("add it, or leave `scopes` out to ask for what the steps need"),
             );
         }
+    }
+
+    /// Where nothing can be typed, or nothing may be, people bring accounts of apps with OAuth 2 alone.
+    fn check_kinds(&mut self, number: usize, name: &str, manifest: &Manifest) {
+        let chat = match &self.flow.trigger {
+            Trigger::OnDemand { from } => from.contains(&Entry::Chat),
+            _ => false,
+        };
+        if manifest.auth.oauth2.is_some()
+            || manifest.auth.none
+            || !(chat || self.apps.oauth2_only())
+        {
+            return;
+        }
+        let layout = self.layout;
+        let uses = layout
+            .sites
+            .iter()
+            .zip(&self.steps)
+            .find_map(|(site, step)| {
+                let (_, _) = step.module().filter(|_| step.slot == Some(number))?;
+                let uses = site.step.uses.as_ref()?;
+                Some(format!("; `{}` uses `{}`", site.path, uses.as_str()))
+            });
+        let why = if chat {
+            "nobody can type a password in a chat"
+        } else {
+            "this workspace lets people bring accounts of apps with OAuth 2 only"
+        };
+        self.faults.push(
+            Diagnostic::error(
+                "needs_oauth2",
+                self.places.at(&["connections", name, "app"]),
+                format!(
+                    "`{name}` cannot be dynamic: the app `{}` has no OAuth 2 sign-in{}",
+                    manifest.app,
+                    uses.unwrap_or_default()
+                ),
+            )
+            .with_help(format!(
+                "{why}: let it act through a shared connection, `connection: NAME`"
+            )),
+        );
     }
 
     /// Whose account a dynamic connection is, where that is not whoever runs the flow.
