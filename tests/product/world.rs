@@ -148,7 +148,14 @@ impl World {
         command
     }
 
-    fn environment(&self, command: &mut Command) {
+    /// What the server has written so far: its log.
+    pub fn said(&self) -> String {
+        let said = |server: &Running| format!("{}{}", server.stdout(), server.stderr());
+        self.server.as_ref().map(said).unwrap_or_default()
+    }
+
+    /// Lets a command find this world.
+    pub fn environment(&self, command: &mut Command) {
         command
             .env("ACTAS_DATA", self.data())
             .env("ACTAS_EGRESS_ALLOW", self.egress.join(","));

@@ -1,6 +1,6 @@
 //! Signing in with what is typed: the values are read where nobody else sees them, and sent once.
 
-use std::io::{Read as _, stdin};
+use std::io::stdin;
 
 use serde_json::{Map, Value, json};
 
@@ -87,19 +87,9 @@ fn fields(kind: &str, secrets: &Secrets) -> Result<Value, Failed> {
             ));
         }
     };
-    let mut lines = String::new();
-    if secrets.password_stdin {
-        stdin()
-            .read_to_string(&mut lines)
-            .map_err(|e| Failed::Usage(format!("standard input cannot be read: {e}")))?;
-    }
-    let mut lines = lines.lines();
     for name in names {
         let value = if secrets.password_stdin {
-            lines
-                .next()
-                .map(str::to_owned)
-                .ok_or_else(|| Failed::Usage(format!("standard input has no line for `{name}`")))?
+            line(name)?
         } else {
             rpassword::prompt_password(format!("{name}: ")).map_err(|e| {
                 Failed::Usage(format!("nothing could be read ({e}): use --password-stdin"))
@@ -108,4 +98,17 @@ fn fields(kind: &str, secrets: &Secrets) -> Result<Value, Failed> {
         fields.insert(name.to_owned(), json!(value));
     }
     Ok(Value::Object(fields))
+}
+
+/// The next line of standard input, without its end.
+fn line(name: &str) -> Result<String, Failed> {
+    let mut text = String::new();
+    let read = stdin()
+        .read_line(&mut text)
+        .map_err(|e| Failed::Usage(format!("standard input cannot be read: {e}")))?;
+    if read == 0 {
+        let none = format!("standard input has no line for `{name}`");
+        return Err(Failed::Usage(none));
+    }
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
