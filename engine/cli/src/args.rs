@@ -229,7 +229,7 @@ pub enum Command {
     /// The audit log: list, show, verify.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// People: list, add, set, disable, erase, link.
+    /// People: list, add, invite, set, disable, erase, link.
     #[command(subcommand)]
     Users(UsersCommand),
     /// API tokens: add, list, revoke.

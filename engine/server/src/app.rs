@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actas_connections::Connections;
+use actas_core::Time;
 use actas_core::app::Apps;
 use actas_core::flow::Inputs;
-use actas_core::ids::{FlowId, VersionId, WorkspaceId};
+use actas_core::ids::{FlowId, UserId, VersionId, WorkspaceId};
 use actas_runner::{Runner, Version};
-use actas_store::Store;
+use actas_store::{Commit, Op, Store};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -63,11 +65,32 @@ pub struct App {
     pub checkpoints: Option<Sink>,
     /// Set when the server stops: streams end.
     pub stopping: CancellationToken,
+    /// When people were last noted to be here.
+    pub seen: Seen,
     /// Counts when somebody's access ended: streams look whether it was theirs.
     pub ended: watch::Sender<u64>,
 }
 
 impl App {
+    /// Notes that a person is here, once an hour at most and without keeping them waiting.
+    pub fn see(&self, workspace: &WorkspaceId, user: &UserId, now: Time) {
+        if !self.seen.is_due((workspace.clone(), user.clone()), now) {
+            return;
+        }
+        let op = Op::SeeUser {
+            workspace: workspace.clone(),
+            user: user.clone(),
+            at: now,
+        };
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let audit = Vec::new();
+            let ops = vec![op];
+            // If it is not written, it is noted in an hour.
+            let _ = store.commit(Commit { ops, audit }).await;
+        });
+    }
+
     /// Says that a session, a token or a person's access has ended.
     pub fn access_ended(&self) {
         self.ended.send_modify(|count| *count += 1);
@@ -76,6 +99,28 @@ impl App {
     /// The address of a workspace's login page, coming back to a known page.
     pub fn login_path(workspace: &str, to: &crate::target::Target) -> String {
         format!("/w/{workspace}/login?to={to}")
+    }
+}
+
+/// How exactly it is known when somebody was last here.
+const SEEN: Duration = Duration::from_secs(3600);
+
+/// When people were last noted to be here, as far as this process remembers.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<HashMap<(WorkspaceId, UserId), Time>>);
+
+impl Seen {
+    /// Whether it is time to note it again.
+    fn is_due(&self, key: (WorkspaceId, UserId), now: Time) -> bool {
+        let mut seen = lock(&self.0);
+        if seen.get(&key).is_some_and(|at| now.since(*at) < SEEN) {
+            return false;
+        }
+        if seen.len() >= KEPT {
+            seen.clear();
+        }
+        seen.insert(key, now);
+        true
     }
 }
 

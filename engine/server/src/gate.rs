@@ -176,6 +176,10 @@ async fn answer(
             }
             let reader = app.store.reader(&workspace.id);
             let rights = Rights::read(&reader, &user).await?;
+            // The operator of the machine is not whom they act as.
+            if via != Via::Socket {
+                app.see(&workspace.id, &user.id, now);
+            }
             let context = Context {
                 reader,
                 app,

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::app::{App, KnownVersions};
+use crate::app::{App, KnownVersions, Seen};
 use crate::gate::Peer;
 use crate::listen::{Network, bind_operator};
 use crate::log::{self, BadSink, Sink};
@@ -203,6 +203,7 @@ impl Server {
             terminal: config.terminal_login.then(Terminal::default),
             versions: KnownVersions::default(),
             stopping: CancellationToken::new(),
+            seen: Seen::default(),
             ended: tokio::sync::watch::Sender::new(0),
         });
         app.all_workspaces().await?;

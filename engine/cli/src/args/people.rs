@@ -8,7 +8,22 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum UsersCommand {
     /// All people.
-    List,
+    List {
+        /// What each has access to: privileges, flows, connections, tokens, and when they were last here.
+        #[arg(long)]
+        access: bool,
+    },
+    /// Add a person by their e-mail address; prints a one-time link to send them.
+    Invite {
+        /// The address; what they log in with, unless another login is given.
+        email: String,
+        /// What they log in with.
+        #[arg(long)]
+        login: Option<String>,
+        /// A role; may be given several times.
+        #[arg(long = "role", default_value = "runner")]
+        roles: Vec<String>,
+    },
     /// Add a person; prints a one-time link with which they choose a password.
     Add {
         /// What they log in with.

@@ -15,7 +15,24 @@ use crate::output::{Output, cell, items, moment, table, texts};
 /// What the server refused.
 pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> Done {
     match command {
-        UsersCommand::List => {
+        UsersCommand::List { access: true } => {
+            let list = client.get("/api/v1/users?access=true").await?;
+            output.data(&list, review)
+        }
+        UsersCommand::Invite {
+            email,
+            login,
+            roles,
+        } => {
+            let login = login.clone().unwrap_or_else(|| email.to_lowercase());
+            let body = json!({"login": login, "email": email, "roles": roles});
+            let answer = client.post("/api/v1/users", &body).await?;
+            output.say(&format!(
+                "{login} was added; send them this link, with which, once, they choose a password:"
+            ));
+            output.data(&answer, |answer| cell(answer, "link"))
+        }
+        UsersCommand::List { access: false } => {
             let list = client.get("/api/v1/users").await?;
             output.data(&list, |list| {
                 let rows: Vec<_> = items(list, "users")
@@ -119,6 +136,37 @@ pub async fn users(client: &Client, command: &UsersCommand, output: Output) -> D
             output.data(&answer, |answer| cell(answer, "link"))
         }
     }
+}
+
+/// Who has access to what, person by person.
+fn review(list: &Value) -> String {
+    let rows: Vec<_> = items(list, "users")
+        .map(|user| {
+            let access = &user["access"];
+            let tokens: Vec<String> = items(access, "tokens").map(|t| cell(t, "name")).collect();
+            vec![
+                cell(user, "login"),
+                texts(user, "roles").join(", "),
+                texts(access, "privileges").join(" "),
+                texts(access, "runs").join(", "),
+                texts(access, "holds").join(", "),
+                cell(access, "connections"),
+                tokens.join(", "),
+                moment(access, "last_seen"),
+            ]
+        })
+        .collect();
+    let head = [
+        "login",
+        "roles",
+        "privileges",
+        "may run",
+        "holds",
+        "accounts",
+        "tokens",
+        "last seen",
+    ];
+    table(&head, &rows)
 }
 
 /// What was let go of with a person.

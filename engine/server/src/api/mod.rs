@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod me;
 pub mod openapi;
 pub mod policies;
+pub mod review;
 pub mod roles;
 pub mod runs;
 pub mod tokens;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::{ROLES, Rights};
-use crate::api::{json as answer, ok};
+use crate::api::{json as answer, ok, review};
 use crate::call::Call;
 use crate::context::{Context, Via};
 use crate::gate::hash_of;
@@ -29,10 +29,28 @@ fn view(user: &UserRow) -> Value {
     })
 }
 
-/// `GET /users`
-pub async fn list(cx: Context, _call: Call) -> Answer {
-    let users: Vec<Value> = cx.reader.users().await?.iter().map(view).collect();
-    Ok(ok(&json!({"users": users})))
+/// `GET /users`; with `?access=true` what each of them has access to.
+pub async fn list(cx: Context, call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Query {
+        #[serde(default)]
+        access: bool,
+    }
+    let Query { access } = call.query()?;
+    let users = cx.reader.users().await?;
+    let mut shown: Vec<Value> = users.iter().map(view).collect();
+    if access {
+        for (user, access) in shown.iter_mut().zip(review::access(&cx, &users).await?) {
+            user["access"] = access;
+        }
+        let commit = Commit {
+            ops: Vec::new(),
+            audit: vec![cx.audit("access.reviewed", "users", "all")],
+        };
+        cx.app.store.commit(commit).await?;
+    }
+    Ok(ok(&json!({"users": shown})))
 }
 
 /// Whether a text can be a login: what can stand in an address and cannot be taken for a role or for everybody.

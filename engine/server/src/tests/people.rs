@@ -486,3 +486,42 @@ async fn a_person_who_is_erased_leaves_a_log_that_verifies_and_a_login_that_inhe
     assert_eq!(run.await.status, 404);
     site.server.stop().await;
 }
+
+#[tokio::test]
+async fn an_access_review_says_what_each_person_can_reach() {
+    let site = Site::start().await;
+    site.publish("hello", super::site::HELLO).await;
+    let runners = json!({"runners": ["role:runner"]});
+    site.put("olga", "PUT", "/flows/hello/runners", runners)
+        .await
+        .ok();
+    let mut browser = site.person("ana", &["runner"]).await;
+    site.person("ina", &["auditor"]).await;
+    site.token("ana").await;
+    browser.open(&site.url("/")).await;
+    let of = |list: &serde_json::Value, login: &str| {
+        let all = list["users"].as_array().unwrap();
+        let one = all.iter().find(|user| user["login"] == login).unwrap();
+        one["access"].clone()
+    };
+    assert_eq!(
+        site.get("ana", "/users?access=true").await.refused(403),
+        "forbidden"
+    );
+    let mut ana = serde_json::Value::Null;
+    for _ in 0..200 {
+        let list = site.get("ina", "/users?access=true").await.ok();
+        ana = of(&list, "ana");
+        assert_eq!(of(&list, "ina")["runs"], json!([]));
+        // It is noted beside the request.
+        if !ana["last_seen"].is_null() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(ana["privileges"], json!(["flows.run"]));
+    assert_eq!(ana["runs"], json!(["hello"]));
+    assert_eq!(ana["tokens"][0]["name"], "test");
+    assert!(ana["last_seen"].is_string(), "{ana:#}");
+    site.server.stop().await;
+}
