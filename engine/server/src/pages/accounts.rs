@@ -278,7 +278,8 @@ async fn answer(
         .ok_or_else(|| Problem::not_found("account"))?;
     let open = open_for(cx, &need, run.map(|run| &run.id)).await?;
     let over = run.is_some_and(|run| run.ended_at.is_some());
-    if need.is_there() || over || !need.ahead() && !(run.is_some() && need.own) && open.is_none() {
+    let can = need.ahead() || run.is_some() && need.own || open.is_some();
+    if need.is_there() || over || !can {
         return Ok(redirect(&path));
     }
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());
