@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditCommand, AuditFilters, ExportFormat, VerifyArgs};
-pub use operator::WorkspacesCommand;
+pub use operator::{KeyCommand, WorkspacesCommand};
 pub use people::{
     HostsCommand, OidcCommand, PoliciesCommand, RolesCommand, TokensCommand, UsersCommand,
 };
@@ -250,6 +250,9 @@ pub enum Command {
     /// Workspaces of this server: list, add. On the server's own machine only.
     #[command(subcommand)]
     Workspaces(WorkspacesCommand),
+    /// The vault's keys: rotate. On the server's own machine only.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Run the server: API, pages, and a worker inside.
     Serve,
     /// Print the effective settings, secrets hidden.

@@ -116,6 +116,7 @@ async fn with_session(session: &Session, command: &Command, output: Output) -> D
         Command::Oidc(command) => workspace::oidc(client, command, output).await,
         Command::Hosts(command) => workspace::hosts(client, command, output).await,
         Command::Policies(command) => workspace::policies(client, command, output).await,
+        Command::Key(command) => operator::key(client, command, output).await,
         Command::Workspaces(command) => operator::workspaces(client, command, output).await,
         Command::Settings => lists::settings(client, output).await,
         Command::Demo(_)

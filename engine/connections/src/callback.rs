@@ -17,6 +17,7 @@ use crate::dpop::ProofKey;
 use crate::errors::{CallbackError, SettleError, SignInError};
 use crate::page::{Asked, Finished, must_be_same};
 use crate::pending::{ConnectTarget, Sealed, attempt_place, connection_draft, state_hash};
+use crate::secrets::SecretError;
 use crate::settle::Wanted;
 use crate::token::TokenFault;
 use crate::who::Who;
@@ -292,11 +293,11 @@ impl Connections {
             return Err(CallbackError::ClientChanged);
         };
         let place = attempt_place(reader.workspace(), &attempt.user, &attempt.state_hash);
-        let plain = self
-            .inner
-            .vault
-            .open_bytes(&place, &attempt.sealed)
-            .map_err(|_| CallbackError::UnknownState)?;
+        let plain = match self.unseal_bytes(&place, &attempt.sealed).await {
+            Ok(plain) => plain,
+            Err(SecretError::Read(error)) => return Err(error.into()),
+            Err(SecretError::Integrity) => return Err(CallbackError::UnknownState),
+        };
         let sealed =
             serde_json::from_slice(plain.reveal()).map_err(|_| CallbackError::UnknownState)?;
         Ok(Trip {

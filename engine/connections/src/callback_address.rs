@@ -7,7 +7,7 @@ use actas_core::ids::{RunId, StepPath, WorkspaceId};
 use crate::connections::Connections;
 
 /// What the key of these tokens is made for; a token made for anything else does not fit.
-const PURPOSE: &str = "actas/callback/1";
+pub(crate) const PURPOSE: &str = "actas/callback/1";
 
 impl Connections {
     /// The token that a callback of a step instance must bring: 64 hex digits, the same whenever it is asked for, in every process of the

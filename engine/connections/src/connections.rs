@@ -14,14 +14,15 @@ use actas_store::{
 use serde_json::Value;
 use url::Url;
 
+use crate::bound::Proven;
 use crate::config::ConnectionsConfig;
 use crate::discovery::Found;
 use crate::dpop::Nonces;
-use crate::errors::{ConnectionsError, OpenError};
+use crate::errors::{ConnectionsError, OpenError, RotateError};
 use crate::flights::Flights;
 use crate::key;
 use crate::provider::Provider;
-use crate::secrets;
+use crate::secrets::{self, SecretError};
 use crate::vault::Vault;
 use crate::who::Who;
 
@@ -38,6 +39,9 @@ pub(crate) struct Inner {
     pub(crate) config: ConnectionsConfig,
     pub(crate) vault: Vault,
     pub(crate) flights: Flights,
+    /// Held while keys are rotated: one rotation at a time.
+    pub(crate) rotating: tokio::sync::Mutex<()>,
+    pub(crate) proven: Proven,
     pub(crate) found: Found,
     pub(crate) nonces: Arc<Nonces>,
     /// Manifests of versions, by digest: they never change.
@@ -80,18 +84,29 @@ impl Connections {
             ));
         }
         let vault = key::open(&store, &config.key).await?;
-        Ok(Self {
+        let this = Self {
             inner: Arc::new(Inner {
                 store,
                 egress,
                 config,
                 vault,
                 flights: Flights::default(),
+                rotating: tokio::sync::Mutex::default(),
+                proven: Proven::default(),
                 found: Found::default(),
                 nonces: Arc::default(),
                 manifests: Mutex::default(),
             }),
-        })
+        };
+        for (workspace, _) in this.inner.store.workspaces().await? {
+            match this.ready(&workspace).await {
+                Ok(()) => {}
+                Err(RotateError::Read(error)) => return Err(error.into()),
+                Err(RotateError::Commit(error)) => return Err(error.into()),
+                Err(error) => return Err(OpenError::KeyBad(error.to_string())),
+            }
+        }
+        Ok(this)
     }
 
     /// Makes or changes an app client; a secret that is not given stays what it is. What connections were made with (client id, settings)
@@ -138,6 +153,8 @@ impl Connections {
                 client: client.clone(),
             }
         }];
+        self.ready(workspace).await.map_err(not_ready)?;
+        ops.push(self.seal_client(workspace, &client));
         if let Some(secret) = &secret {
             let place = secrets::client_place(workspace, &client.id);
             ops.push(Op::PutSecret {
@@ -245,6 +262,16 @@ impl Connections {
                 client.name
             )));
         }
+        match self.prove_client(reader, client).await {
+            Ok(()) => {}
+            Err(SecretError::Read(error)) => return Err(error.into()),
+            Err(SecretError::Integrity) => {
+                return Err(SetupError::Wrong(format!(
+                    "app client `{}` is not set to what was sealed: whoever runs this server should look who changed the database",
+                    client.name
+                )));
+            }
+        }
         let settings = settings(client).map_err(SetupError::Wrong)?;
         let metadata = self.metadata(manifest, &settings).await?;
         let endpoints = manifest
@@ -252,12 +279,16 @@ impl Connections {
             .map_err(|e| SetupError::Wrong(e.message))?;
         let place = secrets::client_place(reader.workspace(), &client.id);
         let secret = match reader.secret(place.of, place.field).await? {
-            Some(row) => Some(self.inner.vault.open_text(&place, &row).map_err(|_| {
-                SetupError::Wrong(format!(
-                    "the secret of app client `{}` does not open",
-                    client.name
-                ))
-            })?),
+            Some(row) => match self.unseal(&place, &[], &row).await {
+                Ok(secret) => Some(secret),
+                Err(SecretError::Read(error)) => return Err(error.into()),
+                Err(SecretError::Integrity) => {
+                    return Err(SetupError::Wrong(format!(
+                        "the secret of app client `{}` does not open",
+                        client.name
+                    )));
+                }
+            },
             None => None,
         };
         Ok(Provider {
@@ -318,4 +349,12 @@ pub(crate) fn settings(client: &ClientRow) -> Result<Value, String> {
 /// Now, for whoever needs no fence by the database's clock.
 pub(crate) fn now() -> Time {
     system::now()
+}
+
+fn not_ready(error: RotateError) -> ConnectionsError {
+    match error {
+        RotateError::Read(error) => error.into(),
+        RotateError::Commit(error) => error.into(),
+        other => ConnectionsError::Client(other.to_string()),
+    }
 }

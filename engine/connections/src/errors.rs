@@ -36,6 +36,26 @@ pub enum OpenError {
     Commit(#[from] CommitError),
 }
 
+/// Why keys of the vault cannot be made or rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// This process has another operator's key than the store asks for by now.
+    #[error("the vault's key was rotated: restart this server with the new one")]
+    OtherMaster,
+    /// Nothing would change.
+    #[error("the new key is the one that counts already: give another one")]
+    SameKey,
+    /// The new key cannot be used.
+    #[error(transparent)]
+    Key(#[from] OpenError),
+    /// The store.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
 /// Why something could not be looked up or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionsError {

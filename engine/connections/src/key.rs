@@ -1,7 +1,7 @@
 //! Getting the key-encryption key, and proving it against the store. Without the right key nothing starts.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actas_core::Secret;
 use actas_store::{Commit, CommitError, Op, Store, system};
@@ -9,19 +9,112 @@ use zeroize::Zeroize as _;
 
 use crate::config::KeySource;
 use crate::errors::OpenError;
+use crate::rotate::PURPOSES;
 use crate::vault::Vault;
 
 /// Opens the vault: takes the key from its source and compares it with the store's key-check value, which a new store is given.
 pub(crate) async fn open(store: &Store, source: &KeySource) -> Result<Vault, OpenError> {
     let known = store.key_check().await?;
     let vault = Vault::new(take(source, known.is_none()).await?);
+    let vault = match &known {
+        Some((kek_id, check)) => replaced(vault, source, kek_id, check)?,
+        None => vault,
+    };
+    let vault = first(store, vault, known).await?;
+    for purpose in PURPOSES {
+        if let Some(sealed) = store.derived_key(purpose).await?
+            && vault.load_derived(purpose, &sealed).is_err()
+        {
+            return Err(OpenError::KeyBad(format!(
+                "what the store keeps for `{purpose}` does not open with it"
+            )));
+        }
+    }
+    vault.load(&store.all_workspace_keys().await?);
+    Ok(vault)
+}
+
+/// A rotation that was broken off leaves the new key beside the old one: if it is the one that the store asks for, it takes its place now.
+fn replaced(
+    vault: Vault,
+    source: &KeySource,
+    kek_id: &str,
+    check: &[u8],
+) -> Result<Vault, OpenError> {
+    let KeySource::EmbeddedFile(path) = source else {
+        return Ok(vault);
+    };
+    let next = match read(&next_to(path)) {
+        Ok(key) => Vault::new(key),
+        Err(OpenError::KeyMissing(_)) => return Ok(vault),
+        Err(error) if vault.proves(kek_id, check) => {
+            tracing::warn!("a new key that never counted is left beside the key: {error}");
+            return Ok(vault);
+        }
+        Err(error) => return Err(error),
+    };
+    if next.proves(kek_id, check) {
+        finish_next(path)?;
+        return Ok(next);
+    }
+    if vault.proves(kek_id, check) {
+        // It never counted.
+        remove(&next_to(path))?;
+    }
+    Ok(vault)
+}
+
+/// Where the new key of an embedded store lies until the store asks for it.
+fn next_to(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    name.into()
+}
+
+fn remove(path: &Path) -> Result<(), OpenError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(OpenError::KeyBad(format!(
+            "{} cannot be removed: {e}",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a new key beside the key of an embedded store, on the disk before the store asks for it.
+pub(crate) fn write_next(path: &Path, key: &Secret<[u8; 32]>) -> Result<(), OpenError> {
+    let next = next_to(path);
+    remove(&next)?;
+    write(&next, key)
+        .map_err(|e| OpenError::KeyBad(format!("{} cannot be made: {e}", next.display())))
+}
+
+/// The store asks for the new key: it takes the place of the old one.
+pub(crate) fn finish_next(path: &Path) -> Result<(), OpenError> {
+    let moved = std::fs::rename(next_to(path), path).and_then(|()| sync_folder(path));
+    moved.map_err(|e| OpenError::KeyBad(format!("{} cannot be replaced: {e}", path.display())))
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Proves the key, or makes it the store's.
+async fn first(
+    store: &Store,
+    vault: Vault,
+    known: Option<(String, Vec<u8>)>,
+) -> Result<Vault, OpenError> {
     match known {
         Some((kek_id, check)) => prove(vault, &kek_id, &check),
         None => {
             let first = store
                 .commit(Commit {
                     ops: vec![Op::SetKeyCheck {
-                        kek_id: vault.kek_id().to_owned(),
+                        kek_id: vault.kek_id(),
                         check: vault.check_value(),
                     }],
                     audit: Vec::new(),
@@ -48,7 +141,7 @@ fn prove(vault: Vault, kek_id: &str, check: &[u8]) -> Result<Vault, OpenError> {
     } else {
         Err(OpenError::KeyWrong {
             store: kek_id.to_owned(),
-            given: vault.kek_id().to_owned(),
+            given: vault.kek_id(),
         })
     }
 }
@@ -111,7 +204,7 @@ fn parse(text: &Secret<String>) -> Result<Secret<[u8; 32]>, OpenError> {
     Ok(secret)
 }
 
-fn read(path: &Path) -> Result<Secret<[u8; 32]>, OpenError> {
+pub(crate) fn read(path: &Path) -> Result<Secret<[u8; 32]>, OpenError> {
     let shown = path.display();
     match std::fs::metadata(path) {
         Ok(found) => private(path, &found)?,
@@ -149,25 +242,24 @@ fn make(path: &Path) -> Result<Secret<[u8; 32]>, OpenError> {
         OpenError::KeyMissing(format!("{} cannot be made: {e}", path.display()))
     };
     let key = Secret::new(system::random::<32>());
+    match write(path, &key) {
+        Ok(()) => Ok(key),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => read(path),
+        Err(e) => Err(cannot(e)),
+    }
+}
+
+/// Writes a key where nothing is, for its owner alone.
+fn write(path: &Path, key: &Secret<[u8; 32]>) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => {
-            let text = Secret::new(format!("{}\n", hex::encode(key.reveal())));
-            file.write_all(text.reveal().as_bytes()).map_err(cannot)?;
-            file.sync_all().map_err(cannot)?;
-            if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                std::fs::File::open(folder)
-                    .and_then(|folder| folder.sync_all())
-                    .map_err(cannot)?;
-            }
-            Ok(key)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => read(path),
-        Err(e) => Err(cannot(e)),
-    }
+    let mut file = options.open(path)?;
+    let text = Secret::new(format!("{}\n", hex::encode(key.reveal())));
+    file.write_all(text.reveal().as_bytes())?;
+    file.sync_all()?;
+    sync_folder(path)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod account;
 mod ask;
+mod bound;
 mod callback;
 mod callback_address;
 mod client_grant;
@@ -28,6 +29,7 @@ mod pending;
 mod provider;
 mod refresh;
 mod revoke;
+mod rotate;
 mod secrets;
 mod settle;
 mod signing;
@@ -45,7 +47,9 @@ pub use account::{AccountView, Candidate, ScopeView};
 pub use ask::{Resolution, SlotAsk};
 pub use config::{ConnectionsConfig, KeySource};
 pub use connections::Connections;
-pub use errors::{CallbackError, ConnectionsError, GiveError, OpenError, SignInError, UseError};
+pub use errors::{
+    CallbackError, ConnectionsError, GiveError, OpenError, RotateError, SignInError, UseError,
+};
 pub use forget::Forgotten;
 pub use guard::Guarded;
 pub use lifecycle::{Choice, Purged};
@@ -54,6 +58,7 @@ pub use named::NotSigned;
 pub use page::{Finished, SignInView};
 pub use pending::{ConnectKind, ConnectTarget};
 pub use revoke::AtProvider;
+pub use rotate::Rotated;
 pub use surface::Surface;
 pub use typed::{FieldView, Fields, KindView, kinds};
 pub use usage::{Usable, Use, person_left};

@@ -8,7 +8,7 @@ use actas_core::{Secret, Time};
 use actas_store::{NamedSecretRow, Op, ReadError, Reader};
 
 use crate::connections::Connections;
-use crate::secrets::WORKSPACE;
+use crate::secrets::{SecretError, WORKSPACE};
 use crate::vault::Place;
 
 /// What counts now.
@@ -103,11 +103,14 @@ impl Connections {
             return Ok(None);
         };
         let place = place(reader.workspace(), &owner, field);
-        let opened = self.inner.vault.open_text(&place, &row);
-        if opened.is_err() {
-            tracing::error!(secret = %name, field, "stored secret is not the one that was sealed there");
+        match self.unseal(&place, &[], &row).await {
+            Ok(value) => Ok(Some(value)),
+            Err(SecretError::Read(error)) => Err(error),
+            Err(SecretError::Integrity) => {
+                tracing::error!(secret = %name, field, "stored secret is not the one that was sealed there");
+                Ok(None)
+            }
         }
-        Ok(opened.ok())
     }
 }
 

@@ -11,7 +11,7 @@ use actas_store::{CommitError, ConnectionRow, Op, ReadError, Reader, RevocationR
 use crate::ask::dead;
 use crate::connections::{Connections, now};
 use crate::errors::ConnectionsError;
-use crate::secrets::{ACCESS, REFRESH, WORKSPACE};
+use crate::secrets::{ACCESS, REFRESH, SecretError, WORKSPACE};
 use crate::vault::Place;
 use crate::who::Who;
 
@@ -225,9 +225,10 @@ impl Connections {
         for field in [REFRESH, ACCESS, SUBJECT] {
             if let Some(sealed) = reader.secret(row.id.as_str(), field).await? {
                 let place = place(reader.workspace(), &row.id, field);
-                match self.inner.vault.open_text(&place, &sealed) {
+                match self.unseal(&place, &[], &sealed).await {
                     Ok(secret) => found.fields.push((field, secret)),
-                    Err(_) => {
+                    Err(SecretError::Read(error)) => return Err(error),
+                    Err(SecretError::Integrity) => {
                         tracing::error!(revocation = %row.id, field, "stored secret is not the one that was sealed there");
                     }
                 }

@@ -6,10 +6,11 @@ use actas_core::Secret;
 use actas_core::ids::{ClientId, WorkspaceId};
 use actas_core::run::ConnectionKind;
 use actas_store::{ConnectionRow, Op, ReadError, Reader};
+use sha2::{Digest, Sha256};
 
 use crate::connections::{Connections, now};
 use crate::dpop::ProofKey;
-use crate::vault::Place;
+use crate::vault::{Place, joined};
 use crate::who::Who;
 
 pub(crate) const ACCESS: &str = "access_token";
@@ -63,6 +64,16 @@ pub(crate) fn place<'a>(
     }
 }
 
+/// What a connection's secrets are bound to: where they may be sent hangs on it.
+pub(crate) fn binding(connection: &ConnectionRow) -> Vec<u8> {
+    let parts = [
+        connection.app.as_str().as_bytes(),
+        connection.client.as_str().as_bytes(),
+        connection.facts.as_bytes(),
+    ];
+    Sha256::digest(joined(&parts)).to_vec()
+}
+
 impl Connections {
     /// One of a connection's secrets, with the row it belongs to: if the row was changed in between, the newer one.
     pub(crate) async fn secret(
@@ -73,12 +84,16 @@ impl Connections {
     ) -> Result<(ConnectionRow, Option<Secret<String>>), SecretError> {
         for _ in 0..8 {
             let sealed = reader.secret(row.id.as_str(), field).await?;
-            let opened = sealed.map(|sealed| {
-                let place = place(reader.workspace(), &row, field);
-                self.inner.vault.open_text(&place, &sealed)
-            });
+            let opened = match &sealed {
+                None => None,
+                Some(sealed) => {
+                    let place = place(reader.workspace(), &row, field);
+                    Some(self.unseal(&place, &binding(&row), sealed).await)
+                }
+            };
             match opened {
                 Some(Ok(secret)) => return Ok((row, Some(secret))),
+                Some(Err(SecretError::Read(error))) => return Err(error.into()),
                 None | Some(Err(_)) => {
                     // Row and secret are two reads: a change between them is no tampering.
                     let again = reader.connection(&row.id).await?;
@@ -144,10 +159,11 @@ impl Connections {
         };
         let put = secrets.iter().map(|(field, secret)| Op::PutSecret {
             workspace: workspace.clone(),
-            secret: self
-                .inner
-                .vault
-                .seal(&place(workspace, row, field), secret.reveal().as_bytes()),
+            secret: self.inner.vault.seal_bound(
+                &place(workspace, row, field),
+                &binding(row),
+                secret.reveal().as_bytes(),
+            ),
         });
         std::iter::once(drop).chain(put).collect()
     }

@@ -117,6 +117,9 @@ pub async fn taking_back(inner: Arc<Inner>) {
             }
         };
         for (workspace, _) in workspaces {
+            if let Err(error) = inner.hands.connections.ready(&workspace).await {
+                tracing::error!(%workspace, "its secrets cannot be opened here: {error}");
+            }
             if let Err(error) = inner.hands.connections.take_back(&workspace, now).await {
                 tracing::warn!(%workspace, "tokens are not taken back now: {error}");
             }

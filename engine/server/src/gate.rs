@@ -323,16 +323,30 @@ async fn operated(app: &App, headers: &HeaderMap) -> Result<Workspace, Problem> 
         return Ok(app.first_workspace());
     };
     let name = name.to_str().unwrap_or_default();
-    app.workspace_named(name)
-        .await?
-        .ok_or_else(|| Problem::not_found("workspace"))
+    let named = app.workspace_named(name).await?;
+    let workspace = named.ok_or_else(|| Problem::not_found("workspace"))?;
+    ready(app, &workspace).await?;
+    Ok(workspace)
+}
+
+/// Whether this process has the workspace's key: another server may have added the workspace.
+async fn ready(app: &App, workspace: &Workspace) -> Result<(), Problem> {
+    let ready = app.connections.ready(&workspace.id).await;
+    ready.map_err(|error| {
+        tracing::error!(
+            workspace = &*workspace.name,
+            "a workspace cannot be served: {error}"
+        );
+        Problem::unavailable("this server cannot serve the workspace just now: try again later")
+    })
 }
 
 /// The workspace that a row names. A row whose workspace is gone lets nobody in.
 async fn workspace_row(app: &App, id: &WorkspaceId) -> Result<Workspace, Problem> {
-    app.workspace_of(id)
-        .await?
-        .ok_or_else(Problem::unauthorized)
+    let known = app.workspace_of(id).await?;
+    let workspace = known.ok_or_else(Problem::unauthorized)?;
+    ready(app, &workspace).await?;
+    Ok(workspace)
 }
 
 /// The workspace of a visitor: the one in the path, and no other; else the session's; else the first.

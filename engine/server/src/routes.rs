@@ -377,6 +377,7 @@ fn operator_routes() -> Vec<Route> {
     vec![
         private!(Api GET "/api/v1/workspaces" Operator OWN, api::workspaces::list, "The workspaces of this server.", Nothing),
         private!(Api POST "/api/v1/workspaces" Operator OWN, api::workspaces::add, "Adds a workspace with its first owner, whose one-time link is shown once.", Nothing),
+        private!(Api POST "/api/v1/key/rotate" Operator OWN, api::workspaces::rotate, "Gives every workspace a new key, or the vault another operator's key.", Nothing),
     ]
 }
 

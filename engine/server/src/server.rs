@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actas_connections::{Connections, ConnectionsConfig, KeySource, OpenError};
+use actas_connections::{Connections, ConnectionsConfig, KeySource, OpenError, RotateError};
 use actas_core::app::{Apps, Manifest, Natives};
 use actas_core::audit::Actor;
 use actas_core::ids::{WorkerId, WorkspaceId};
@@ -101,6 +101,9 @@ pub enum StartError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] OpenError),
+    /// The vault's keys of workspaces.
+    #[error(transparent)]
+    Keys(#[from] RotateError),
     /// Outgoing requests.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -162,6 +165,7 @@ impl Server {
         .await?;
         let (workspace, name, first) = workspace(&store, &config.owner).await?;
         let mail = config.mail.as_ref().map(Mail::new).transpose()?;
+        connections.ready(&workspace).await?;
         let runner = Runner::start(
             store.clone(),
             connections.clone(),

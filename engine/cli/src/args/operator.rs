@@ -1,4 +1,4 @@
-//! `actas workspaces …` as clap sees it: what the operator of the machine does. What it does stands in [`crate::commands::operator`].
+//! `actas workspaces …` and `key …` as clap sees it: what the operator of the machine does. What it does stands in [`crate::commands::operator`].
 
 use clap::Subcommand;
 
@@ -17,5 +17,16 @@ pub enum WorkspacesCommand {
         /// What people call them.
         #[arg(long)]
         owner_name: Option<String>,
+    },
+}
+
+/// `key`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Give every workspace a new key and wrap its secrets with it, while everything goes on; broken off, it is finished by the next one.
+    Rotate {
+        /// Put the key of this file on the server's machine in the place of the vault's own key; no secret is touched.
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<std::path::PathBuf>,
     },
 }

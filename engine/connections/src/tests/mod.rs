@@ -19,6 +19,7 @@ mod refresh;
 mod sign_in;
 mod slots;
 mod storm;
+mod vaulted;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

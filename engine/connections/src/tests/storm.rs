@@ -61,7 +61,7 @@ async fn families(bench: &Bench) {
     bench.commit(ops).await;
 }
 
-fn row(bench: &Bench, account: &str) -> ConnectionRow {
+pub fn row(bench: &Bench, account: &str) -> ConnectionRow {
     ConnectionRow {
         id: bits(ConnectionId::from_bits),
         kind: actas_core::run::ConnectionKind::Personal,

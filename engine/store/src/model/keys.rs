@@ -2,7 +2,7 @@
 
 use crate::model::Tables;
 use crate::model::ops::{Done, demand};
-use crate::rows::{KeyOp, KeyState};
+use crate::rows::{KeyOp, KeyState, SecretRow};
 
 impl Tables {
     pub(super) fn keys(&mut self, op: &KeyOp) -> Done {
@@ -31,15 +31,18 @@ impl Tables {
             }
             KeyOp::Rewrap {
                 workspace,
-                secret,
                 from,
                 to,
             } => {
-                let place = (workspace.clone(), secret.clone());
+                let secret = (to.owner.clone(), to.field.clone());
+                let place = (workspace.clone(), secret);
                 if let Some(row) = self.secrets.get_mut(&place)
                     && row.wrapped == *from
                 {
-                    (row.kek_id, row.wrapped) = to.clone();
+                    *row = SecretRow {
+                        version: row.version,
+                        ..to.clone()
+                    };
                 }
                 Ok(())
             }

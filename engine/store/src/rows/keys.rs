@@ -1,5 +1,6 @@
 //! The keys of workspaces as rows, and what is done to them. Opaque here: made, wrapped and read by the vault.
 
+use crate::rows::SecretRow;
 use actas_core::Time;
 use actas_core::ids::WorkspaceId;
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,10 @@ pub enum KeyOp {
     Rewrap {
         /// Whose.
         workspace: WorkspaceId,
-        /// Which secret: its owner and field.
-        secret: (String, String),
         /// The data key as it was wrapped.
         from: Vec<u8>,
-        /// The key that wraps it from now on, and the data key so wrapped.
-        to: (String, Vec<u8>),
+        /// The same secret as it is wrapped, and sealed, from now on.
+        to: SecretRow,
     },
     /// Forgets an old key that wraps nothing.
     Drop {

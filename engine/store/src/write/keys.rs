@@ -8,12 +8,20 @@ pub(super) fn statements(op: &KeyOp) -> Vec<Statement> {
         KeyOp::Add { key, replaces } => add(key, replaces.as_deref()),
         KeyOp::Rewrap {
             workspace,
-            secret: (owner, field),
             from,
-            to: (kek_id, wrapped),
+            to,
         } => vec![Statement::any(
-            "UPDATE secrets SET kek_id = $5, wrapped = $6 WHERE workspace_id = $1 AND owner = $2 AND field = $3 AND wrapped = $4",
-            params![workspace, owner, field, bytes(from), kek_id, bytes(wrapped)],
+            "UPDATE secrets SET kek_id = $5, wrapped = $6, sealed = $7 \
+             WHERE workspace_id = $1 AND owner = $2 AND field = $3 AND wrapped = $4",
+            params![
+                workspace,
+                &to.owner,
+                &to.field,
+                bytes(from),
+                &to.kek_id,
+                bytes(&to.wrapped),
+                bytes(&to.sealed)
+            ],
         )],
         KeyOp::Drop { workspace, id } => vec![Statement::any(
             "DELETE FROM workspace_keys WHERE workspace_id = $1 AND id = $2 AND state = 'old' \
