@@ -22,5 +22,6 @@ mod rows;
 mod rules;
 mod story;
 mod triggers;
+mod vault;
 mod versions;
 mod world;

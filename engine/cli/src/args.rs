@@ -180,6 +180,16 @@ pub struct Global {
         value_name = "FILE"
     )]
     pub key_file: Option<PathBuf>,
+    /// Command that prints the vault's key, run once at the start by `sh -c`.
+    #[arg(
+        long,
+        global = true,
+        env = "ACTAS_KEY_COMMAND",
+        hide_env_values = true,
+        value_name = "COMMAND",
+        conflicts_with = "key_file"
+    )]
+    pub key_command: Option<String>,
 }
 
 /// The commands.

@@ -276,12 +276,15 @@ fn mail(global: &Global) -> Result<Option<MailConfig>, Failed> {
 
 fn key(global: &Global, data: &Path) -> Result<KeySource, Failed> {
     const VARIABLE: &str = "ACTAS_KEY";
+    if let Some(command) = &global.key_command {
+        return Ok(KeySource::Command(command.clone()));
+    }
     match (&global.key_file, &global.database) {
         (Some(file), _) => Ok(KeySource::File(file.clone())),
         (None, _) if std::env::var_os(VARIABLE).is_some() => Ok(KeySource::Env(VARIABLE.into())),
         (None, None) => Ok(KeySource::EmbeddedFile(data.join("key"))),
         (None, Some(_)) => Err(Failed::Usage(
-            "a PostgreSQL store needs the vault's key from outside: --key-file FILE or ACTAS_KEY, 64 hex digits (openssl rand -hex 32)".into(),
+            "a PostgreSQL store needs the vault's key from outside: --key-file FILE, --key-command COMMAND or ACTAS_KEY, 64 hex digits (openssl rand -hex 32)".into(),
         )),
     }
 }

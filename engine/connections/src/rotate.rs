@@ -116,7 +116,12 @@ impl Connections {
         opened.map_err(|_| SecretError::Integrity)
     }
 
-    async fn find_key(&self, workspace: &WorkspaceId, kek_id: &str) -> Result<(), ReadError> {
+    /// Looks for a key in the store if this process does not have it.
+    pub(crate) async fn find_key(
+        &self,
+        workspace: &WorkspaceId,
+        kek_id: &str,
+    ) -> Result<(), ReadError> {
         if !self.inner.vault.knows(workspace, kek_id) {
             let rows = self.reader(workspace).workspace_keys().await?;
             self.inner.vault.load(&rows);

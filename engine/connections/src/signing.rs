@@ -70,6 +70,7 @@ impl Connections {
         let row: Option<SecretRow> = self.reader(workspace).secret(place.of, place.field).await?;
         let Some(row) = row else { return Ok(None) };
         let broken = || ConnectionsError::Integrity("the audit log".to_owned());
+        self.find_key(workspace, &row.kek_id).await?;
         let opened = self.inner.vault.open(&place, &row).map_err(|_| broken())?;
         let seed = <[u8; 32]>::try_from(opened.reveal().as_slice()).map_err(|_| broken())?;
         Ok(Some(LogSigner::new(workspace, &Secret::new(seed))))

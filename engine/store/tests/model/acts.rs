@@ -39,7 +39,7 @@ impl Dice {
 }
 
 /// Every kind of operation, by number.
-pub const KINDS: u8 = OWN + life::KINDS + log::KINDS + super::known::KINDS;
+pub const KINDS: u8 = OWN + life::KINDS + log::KINDS + keys::KINDS + super::known::KINDS;
 /// Those of this file.
 const OWN: u8 = 59;
 /// Behind all that have a number of their own; the last is for whatever is left.
@@ -533,6 +533,7 @@ pub async fn op(dice: &mut Dice, model: &Store) -> Op {
             workspace,
             user: dice.id(UserId::from_bits),
         },
+        kind if kind >= OWN + life::KINDS + log::KINDS => keys::op(dice, workspace, model).await,
         kind if kind >= OWN + life::KINDS => {
             log::op(kind - OWN - life::KINDS, dice, workspace, model).await
         }

@@ -4,6 +4,20 @@ use super::*;
 
 /// Every read there is, over all the ids that were used.
 pub async fn reads(store: &Store) -> Vec<String> {
+    reads_in(store, &[(0, 0), (1, 1)]).await
+}
+
+/// The same as somebody of a workspace that holds nothing, with the ids of the two others.
+pub async fn reads_across(store: &Store) -> Vec<String> {
+    let all = reads_in(store, &[(7, 0), (7, 1)]).await;
+    // What comes before a workspace is known is asked of the store.
+    all.into_iter()
+        .filter(|read| !read.starts_with("store.") || read.starts_with("store.inbox"))
+        .collect()
+}
+
+/// Every read, as a reader of each of these workspaces, with the ids of another.
+async fn reads_in(store: &Store, workspaces: &[(u128, u128)]) -> Vec<String> {
     let mut all = Vec::new();
     macro_rules! read {
         ($($call:expr),* $(,)?) => {$( all.push(format!("{} {:?}", stringify!($call), $call.await.unwrap())); )*};
@@ -15,8 +29,11 @@ pub async fn reads(store: &Store) -> Vec<String> {
             store.trigger_of_hook(&HookId::from_bits(u128::try_from(n).unwrap()))
         );
     }
-    for ws in 0..2 {
-        let r = store.reader(&WorkspaceId::from_bits(ws));
+    read!(store.all_workspace_keys(), store.derived_key("codes"));
+    for (of, ws) in workspaces.iter().copied() {
+        let r = store.reader(&WorkspaceId::from_bits(of));
+        let start = (String::new(), String::new());
+        read!(r.workspace_keys(), r.secrets_not_under("", &start, 3));
         read!(
             r.users(),
             r.flows(),
