@@ -17,6 +17,12 @@ fn write_key(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// Holds a command to its exit code.
+#[track_caller]
+fn exits(said: Finished, code: i32) {
+    assert_eq!(said.code, Some(code), "{said}");
+}
+
 /// One command in a home, with some environment.
 fn with(home: &Path, args: &[&str], environment: &[(&str, &str)]) -> Finished {
     let mut command = command(home, args);
@@ -28,7 +34,7 @@ fn with(home: &Path, args: &[&str], environment: &[(&str, &str)]) -> Finished {
 fn without_its_key_the_program_does_not_start_and_says_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let list = ["workspaces", "list"];
-    run(home.path(), &list).expect(0);
+    exits(run(home.path(), &list), 0);
     let key = home.path().join("data/key");
     let text = std::fs::read_to_string(&key).unwrap();
     let refused = |said: Finished, words: &[&str]| {
@@ -64,14 +70,19 @@ fn without_its_key_the_program_does_not_start_and_says_what_to_do() {
     let apart = home.path().join("apart");
     write_key(&apart, &text);
     let file = apart.to_str().unwrap();
-    run(home.path(), &["--key-file", file, "workspaces", "list"]).expect(0);
+    exits(
+        run(home.path(), &["--key-file", file, "workspaces", "list"]),
+        0,
+    );
     let print = format!("cat {file}");
-    run(
-        home.path(),
-        &["--key-command", &print, "workspaces", "list"],
-    )
-    .expect(0);
-    with(home.path(), &list, &[("ACTAS_KEY", text.trim())]).expect(0);
+    exits(
+        run(
+            home.path(),
+            &["--key-command", &print, "workspaces", "list"],
+        ),
+        0,
+    );
+    exits(with(home.path(), &list, &[("ACTAS_KEY", text.trim())]), 0);
     for (environment, words) in [
         (("ACTAS_KEY_COMMAND", "exit 3"), ["key command failed", "3"]),
         (
@@ -98,7 +109,10 @@ fn without_its_key_the_program_does_not_start_and_says_what_to_do() {
     let given = "00112233445566778899aabbccddeeff".repeat(2);
     if let Some(url) = actas_test_support::postgres::database() {
         let database = ("ACTAS_DATABASE_URL", url.as_str());
-        with(home.path(), &list, &[database, ("ACTAS_KEY", &given)]).expect(0);
+        exits(
+            with(home.path(), &list, &[database, ("ACTAS_KEY", &given)]),
+            0,
+        );
         let other = "ffeeddccbbaa99887766554433221100".repeat(2);
         let said = with(home.path(), &list, &[database, ("ACTAS_KEY", &other)]);
         refused(said, &["another one than this store was written with"]);
@@ -144,19 +158,21 @@ async fn a_store_from_before_workspaces_had_keys_opens_and_loses_nothing() {
     let given = home.path().join("given");
     std::fs::write(&given, "another value").unwrap();
     rotate.stdin(std::fs::File::open(&given).unwrap());
-    process::run(rotate, LONG).expect(0);
+    exits(process::run(rotate, LONG), 0);
     let mine = json(&["connections", "list", "--mine", "--as", "ana", "--json"]);
     assert_eq!(mine["connections"][0]["account"], "ana@sandbox", "{mine}");
-    run(home.path(), &["audit", "verify"]).expect(0);
+    exits(run(home.path(), &["audit", "verify"]), 0);
 
     // The operator's key is replaced too; the old one opens nothing any more.
     let next = home.path().join("next");
     write_key(&next, &"fedcba9876543210".repeat(4));
-    run(
-        home.path(),
-        &["key", "rotate", "--new-key-file", next.to_str().unwrap()],
-    )
-    .expect(0);
+    exits(
+        run(
+            home.path(),
+            &["key", "rotate", "--new-key-file", next.to_str().unwrap()],
+        ),
+        0,
+    );
     assert_eq!(
         std::fs::read_to_string(data.join("key")).unwrap().trim(),
         "fedcba9876543210".repeat(4)
@@ -290,9 +306,10 @@ async fn two_workspaces_with_the_same_names_in_one_store_never_mix() {
             .ask(Method::POST, "/api/v1/users", Some(&owner), Some(&boss))
             .await
             .expect_ok();
-        world
-            .actas(&["workspaces", "add", "acme", "--owner", "boss"])
-            .expect(0);
+        exits(
+            world.actas(&["workspaces", "add", "acme", "--owner", "boss"]),
+            0,
+        );
         let (here, there) = (In(&world, "main"), In(&world, "acme"));
         here.furnish().await;
         there.furnish().await;
@@ -380,8 +397,6 @@ async fn two_workspaces_with_the_same_names_in_one_store_never_mix() {
             .expect(0);
         assert!(list.stdout.contains(second["run"].as_str().unwrap()));
         assert!(!list.stdout.contains(first["run"].as_str().unwrap()));
-        world
-            .actas(&["--workspace", "nowhere", "runs", "list"])
-            .expect(1);
+        exits(world.actas(&["--workspace", "nowhere", "runs", "list"]), 1);
     }
 }
