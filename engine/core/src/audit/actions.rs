@@ -147,6 +147,15 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("user.disabled", "switched a person off"),
     ("var.deleted", "deleted a value of the workspace"),
     ("var.set", "set a value of the workspace"),
+    ("vault_key.added", "gave the workspace a new key"),
+    (
+        "vault_key.master",
+        "replaced the key that wraps the workspaces' keys",
+    ),
+    (
+        "vault_key.rotated",
+        "wrapped the workspace's secrets with its newest key",
+    ),
     ("version.published", "published a version"),
     (
         "webhook.refused",
