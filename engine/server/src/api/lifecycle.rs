@@ -38,8 +38,8 @@ pub async fn where_used(cx: Context, call: Call) -> Answer {
 
 /// `POST /connections/{connection}/disconnect`: flows that act through it fail until it is reconnected; slots that name it as a parent go on.
 pub async fn disconnect(cx: Context, call: Call) -> Answer {
-    nothing(&call)?;
     let row = with_account(of_path(&cx, &call, ConnectionKind::Shared).await?)?;
+    nothing(&call)?;
     let came = cx
         .app
         .connections
@@ -54,8 +54,8 @@ pub async fn disconnect(cx: Context, call: Call) -> Answer {
 
 /// `POST /connections/{connection}/reconnect`: answers with the page to sign in at; nothing begins here.
 pub async fn reconnect(cx: Context, call: Call) -> Answer {
-    nothing(&call)?;
     let row = with_account(of_path(&cx, &call, ConnectionKind::Shared).await?)?;
+    nothing(&call)?;
     let target = LinkTarget::Again(row.id);
     Ok(ok(&json!({"url": cx.app.origin.join(&target.path())})))
 }
