@@ -44,7 +44,7 @@ fn r38_the_name_of_whoever_ran_it_is_in_the_audit_log_and_can_be_proved() {
         let export = [
             "audit", "export", "--person", &ana, "--run", run, "--out", &file,
         ];
-        stage.actas(&aud, &export).expect(0);
+        let _ = stage.actas(&aud, &export).expect(0);
         let key = stage.actas(&aud, &["audit", "key"]).expect(0).json();
         let key = key["key"].as_str().expect("a key").to_owned();
         let verify = ["audit", "verify", "--export", &file, "--key", &key];
@@ -69,6 +69,6 @@ fn r38_the_name_of_whoever_ran_it_is_in_the_audit_log_and_can_be_proved() {
             (&whole["full"], &whole["checkpoints"]),
             (&json!(true), &json!(1))
         );
-        stage.actas(&aud, &["audit", "verify"]).expect(0);
+        let _ = stage.actas(&aud, &["audit", "verify"]).expect(0);
     });
 }

@@ -7,6 +7,7 @@ mod acting;
 mod audit;
 mod building;
 mod keeping;
+mod life;
 mod people;
 mod private;
 pub mod stage;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::stage::{Stage, reason, rows_of, run_of, show, text_of};
 
 /// A flow that writes under a parent.
-fn under(flow: &str, parent: &str, object: &str) -> String {
+pub fn under(flow: &str, parent: &str, object: &str) -> String {
     super::acting::shared(flow, "X", object).replace(
         "connection: X",
         &format!("dynamic: {{parent: {parent}, ask: when_needed, scopes: [records.write]}}"),
@@ -14,7 +14,7 @@ fn under(flow: &str, parent: &str, object: &str) -> String {
 }
 
 /// A parent, a flow under it, and people who have connected there.
-async fn connected(stage: &Stage, people: &[&str]) -> (String, Vec<String>) {
+pub async fn connected(stage: &Stage, people: &[&str]) -> (String, Vec<String>) {
     let row = stage.row;
     let owner = stage.name("owner");
     stage.account(&owner).await;
