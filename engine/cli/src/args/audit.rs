@@ -6,10 +6,6 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// `audit`
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, made once, from the command line"
-)]
 pub enum AuditCommand {
     /// The latest records.
     List {
