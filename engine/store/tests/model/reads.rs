@@ -41,6 +41,7 @@ async fn reads_in(store: &Store, workspaces: &[(u128, u128)]) -> Vec<String> {
             r.shared_connections()
         );
         read!(r.vars(), r.named_secrets(), r.triggers());
+        read!(r.overlooked_sign_ins(Time(0)));
         read!(r.policies(), r.roles(), r.oidc(), r.hosts());
         read!(r.seen(), r.identities(), r.tokens(None, Time(10)));
         read!(
@@ -107,7 +108,11 @@ async fn reads_in(store: &Store, workspaces: &[(u128, u128)]) -> Vec<String> {
             read!(r.connections_left_over());
             read!(r.sign_in(&SignInId::from_bits(n)), r.sign_ins_of_run(&run));
             read!(r.open_sign_ins(&user), r.waiting_sign_ins(&user, &client));
-            read!(r.journal(&run), store.inbox(r.workspace(), &run));
+            read!(r.journal(&run), r.journal_end(&run));
+            read!(store.inbox(r.workspace(), &run));
+            // Without its lease, as below.
+            let found = r.run(&run).await.unwrap();
+            all.push(format!("run {:?}", found.map(|run| (run.id, run.state))));
             for children in [r.children(&run).await, r.living_children(&run).await] {
                 // Not the leases: they differ by the clocks.
                 let ids = children.unwrap().into_iter().map(|run| run.id);
