@@ -2,6 +2,7 @@
 
 /// All actions by name, in alphabetical order, each with what its record says.
 pub const ACTIONS: &[(&str, &str)] = &[
+    ("access.reviewed", "looked at what everybody may do"),
     (
         "account.refused",
         "was refused an account that the workspace does not let people connect",
