@@ -5,7 +5,7 @@ use actas_test_support::sandbox::{self, Decision};
 use reqwest::Method;
 use serde_json::json;
 
-use super::stage::{Stage, reason, run_of, show};
+use super::stage::{Stage, reason, run_of, show, show_alone};
 use crate::world::{link, open};
 
 /// A flow that acts as whoever runs it and writes records of a kind of its own.
@@ -334,5 +334,47 @@ fn r37_what_the_system_does_not_allow_this_person_is_refused_and_never_done_as_s
         // Somebody who may, can.
         let done = stage.run_signing_in(&ben, "r37-note", &json!({})).await;
         assert_eq!(done["outputs"]["author"], ben, "{done:#}");
+    });
+}
+
+#[test]
+fn r35_where_the_workspace_says_so_the_owner_of_a_parent_acts_with_it_and_the_record_says_by_which_rule()
+ {
+    show_alone("r35", async |stage: Stage| {
+        let ana = stage.person("ana", "runner").await;
+        // Vera made the parent, so it is hers.
+        let owner = stage.name("owner");
+        stage.account(&owner).await;
+        stage.share("r35-team", &owner).await;
+        let text = switched("r35-note", "r35-team", "R35", true);
+        stage.world.publish(&text).await;
+        let paused = stage.run("vera", "r35-note", &json!({})).await;
+        assert_eq!(
+            reason(&paused),
+            "missing",
+            "off, as it is at first: {paused:#}"
+        );
+
+        let on = json!({"owner_uses_parent": true});
+        stage.put("", "/policies", &on).await.expect_ok();
+        let done = stage.actas("vera", &["run", "r35-note"]).expect(0).json();
+        assert_eq!(done["outputs"]["author"], owner, "{done:#}");
+        assert_eq!(done["steps"]["write"]["acted_as"]["rule"], "owner");
+        assert!(stage.own("vera").await.is_empty(), "nothing of her own");
+        let told = stage.audit(&format!("run={}", run_of(&done))).await;
+        let acted = told
+            .iter()
+            .find(|record| record["action"] == "step.succeeded")
+            .unwrap_or_else(|| panic!("{told:#?}"));
+        assert_eq!(acted["rule"], "owner", "{acted:#}");
+        // It is for the owner alone.
+        let anas = stage.run(&ana, "r35-note", &json!({})).await;
+        assert_eq!(reason(&anas), "missing", "{anas:#}");
+
+        let off = json!({"owner_uses_parent": false});
+        stage.put("", "/policies", &off).await.expect_ok();
+        let paused = stage.run("vera", "r35-note", &json!({})).await;
+        assert_eq!(paused["state"], "paused", "{paused:#}");
+        assert_eq!(stage.authors("R35").await, [owner]);
     });
 }
