@@ -1,13 +1,16 @@
 //! People whom another system vouches for: found by issuer and subject alone, never by a name or an address, and made users where that is
 //! allowed. Their roles are what the other system's groups mean here, at every login anew.
 
-use actas_core::ids::{UserId, WorkspaceId};
-use actas_store::{IdentityRow, Op, UserRow, system};
+use actas_core::audit::{Actor, Draft};
+use actas_core::ids::UserId;
+use actas_store::{Commit, IdentityRow, Op, UserRow, system};
 
 use crate::access::ROLES;
-use crate::api::users::is_login;
-use crate::app::App;
+use crate::api::users::{is_login, rights_changed};
+use crate::context::Visitor;
+use crate::pages::login::visitor_record;
 use crate::problem::Problem;
+use crate::workspaces::Workspace;
 
 /// What another system says of somebody.
 #[derive(Debug, Clone, Default)]
@@ -32,23 +35,40 @@ pub struct Vouched {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotLetIn(pub &'static str);
 
-/// Finds a person, or makes them a user; with what has to be written for it.
+/// Finds a person, or makes them a user; with what has to be written for it, and the record of what that made of them.
 ///
 /// # Errors
 /// If the store is away.
 pub async fn find(
-    app: &App,
-    workspace: &WorkspaceId,
+    visitor: &Visitor,
+    home: &Workspace,
     vouched: Vouched,
-) -> Result<Result<(UserRow, Vec<Op>), NotLetIn>, Problem> {
-    let reader = app.store.reader(workspace);
-    let now = system::now();
+) -> Result<Result<(UserRow, Commit), NotLetIn>, Problem> {
+    let workspace = &home.id;
+    let reader = visitor.app.store.reader(workspace);
+    let now = visitor.now;
+    let record = |action: &str, user: &UserRow, rights: Option<String>| -> Draft {
+        // Nobody here did it: the other system said so.
+        let mut draft = visitor_record(
+            visitor,
+            home,
+            Actor::Engine,
+            action,
+            "user",
+            user.id.as_str(),
+        );
+        draft.person = Some((user.id.clone(), user.login.clone()));
+        let by = &vouched.issuer;
+        draft.reason =
+            Some(rights.map_or_else(|| format!("by {by}"), |it| format!("{it}, by {by}")));
+        draft
+    };
     let own = reader.roles().await?;
     let known = |role: &String| {
         ROLES.contains(&role.as_str()) || own.iter().any(|row| row.name.as_str() == role)
     };
     let real = |roles: Vec<String>| -> Vec<String> { roles.into_iter().filter(known).collect() };
-    let roles = vouched.roles.map(real);
+    let roles = vouched.roles.clone().map(real);
     // Whoever is in no group that means something here has no business here.
     if roles.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Err(NotLetIn("no_role")));
@@ -62,8 +82,8 @@ pub async fn find(
             return Ok(Err(NotLetIn("disabled")));
         }
         let mut user = before.clone();
-        user.name = vouched.name.unwrap_or(user.name);
-        user.email = vouched.email.or(user.email);
+        user.name = vouched.name.clone().unwrap_or(user.name);
+        user.email = vouched.email.clone().or(user.email);
         user.roles = roles.unwrap_or(user.roles);
         let owns = |user: &UserRow| !user.disabled && user.roles.iter().any(|r| r == "owner");
         let last = owns(before)
@@ -73,24 +93,26 @@ pub async fn find(
             // The workspace keeps its last owner, whatever the groups say.
             user.roles.clone_from(&before.roles);
         }
-        let mut ops = Vec::new();
+        let mut led = Commit::default();
         if user != *before {
-            ops.push(Op::ChangeUser {
+            led.audit
+                .push(record("user.changed", &user, rights_changed(before, &user)));
+            led.ops.push(Op::ChangeUser {
                 workspace: workspace.clone(),
                 user: user.clone(),
             });
         }
-        return Ok(Ok((user, ops)));
+        return Ok(Ok((user, led)));
     }
-    let Some(first) = vouched.first else {
+    let Some(first) = vouched.first.clone() else {
         return Ok(Err(NotLetIn("unknown_person")));
     };
     let login = free_login(&vouched.logins, &users);
     let user = UserRow {
         id: UserId::from_bits(system::new_bits()),
-        name: vouched.name.unwrap_or_else(|| login.clone()),
+        name: vouched.name.clone().unwrap_or_else(|| login.clone()),
         login,
-        email: vouched.email,
+        email: vouched.email.clone(),
         manager: None,
         password_hash: None,
         local: false,
@@ -99,11 +121,13 @@ pub async fn find(
         created_at: now,
     };
     let identity = IdentityRow {
-        issuer: vouched.issuer,
-        subject: vouched.subject,
+        issuer: vouched.issuer.clone(),
+        subject: vouched.subject.clone(),
         user: user.id.clone(),
         created_at: now,
     };
+    let rights = format!("roles {}", user.roles.join(" "));
+    let audit = vec![record("user.added", &user, Some(rights))];
     let ops = vec![
         Op::AddUser {
             workspace: workspace.clone(),
@@ -114,7 +138,7 @@ pub async fn find(
             identity,
         },
     ];
-    Ok(Ok((user, ops)))
+    Ok(Ok((user, Commit { ops, audit })))
 }
 
 /// A login that nobody has: the first of the wishes that can be one, with a number behind it if it is taken.

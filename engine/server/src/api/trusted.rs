@@ -202,12 +202,18 @@ pub async fn set_host(cx: Context, call: Call) -> Answer {
     Ok(ok(&host_view(&cx, &row)))
 }
 
-/// Whoever has the key can be any of the application's people. Before another key counts, what those have connected is disconnected: an
-/// administrator may renew a key, but never come to act with another's account.
+/// Whoever has the key can be any of the application's people. So another key is set only by who could be given the roles of each of them; and
+/// before it counts, what those have connected is disconnected: an administrator may renew a key, but never come to act with another's account.
 async fn let_go(cx: &Context, issuer: &str) -> Result<(), Problem> {
     let source = source(issuer);
-    let known = cx.reader.identities().await?;
-    for identity in known.into_iter().filter(|row| row.issuer == source) {
+    let mut known = cx.reader.identities().await?;
+    known.retain(|row| row.issuer == source);
+    for user in cx.reader.users().await? {
+        if !user.disabled && known.iter().any(|row| row.user == user.id) {
+            may_give(cx, &user.roles).await?;
+        }
+    }
+    for identity in known {
         let own = cx.reader.personal_connections(Some(&identity.user)).await?;
         for connection in own {
             cx.app
@@ -299,7 +305,7 @@ pub async fn exchange(visitor: Visitor, call: Call) -> Answer {
         roles: Some(roles.clone()),
         first: Some(roles),
     };
-    let (user, mut ops) = match newcomers::find(app, &workspace.id, found).await? {
+    let (user, led) = match newcomers::find(&visitor, &workspace, found).await? {
         Ok(found) => found,
         Err(NotLetIn(why)) => {
             return Err(Problem::forbidden(
@@ -308,6 +314,7 @@ pub async fn exchange(visitor: Visitor, call: Call) -> Answer {
             .with("reason", why));
         }
     };
+    let Commit { mut ops, mut audit } = led;
     // It counts once; afterwards it is remembered for as long as it would count.
     ops.push(Op::UseOnce {
         workspace: workspace.id.clone(),
@@ -357,7 +364,7 @@ pub async fn exchange(visitor: Visitor, call: Call) -> Answer {
     "api".clone_into(&mut record.entry);
     record.person = Some((user.id.clone(), user.login.clone()));
     record.reason = Some(field.to_owned());
-    let audit = vec![record];
+    audit.push(record);
     match app.store.commit(Commit { ops, audit }).await {
         Err(actas_store::CommitError::Conflict { op: "use_once", .. }) => Err(not_taken()),
         done => {

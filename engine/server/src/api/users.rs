@@ -188,7 +188,7 @@ async fn user_of(cx: &Context, call: &Call) -> Result<UserRow, Problem> {
 }
 
 /// What a change did to the rights of somebody, for its record; nothing that is about them themselves.
-fn rights_changed(before: &UserRow, after: &UserRow) -> Option<String> {
+pub fn rights_changed(before: &UserRow, after: &UserRow) -> Option<String> {
     let mut said = Vec::new();
     if before.roles != after.roles {
         said.push(format!(

@@ -14,6 +14,7 @@ use crate::accounts::{ForRun, Need, asked, needed, open_for, reached, root_of};
 use crate::api::flow_of;
 use crate::call::Call;
 use crate::context::Context;
+use crate::gate::hash_of;
 use crate::pages::connect::{leads_out, refused, session_hash, to_provider};
 use crate::pages::{Chrome, because, page, redirect};
 use crate::problem::Problem;
@@ -59,6 +60,8 @@ struct Card {
     asked: bool,
     /// Whether it can be answered here.
     open: bool,
+    /// Names exactly what is agreed to here.
+    shown: String,
     declines: bool,
 }
 
@@ -209,6 +212,7 @@ async fn card(
         this_run_only: need.this_run_only,
         asked,
         open: can && !over,
+        shown: digest(need)?,
         // Only what a run waits for can be declined.
         declines: open.is_some_and(|row| row.back.is_none() && row.state == SignInState::Open),
     })
@@ -222,6 +226,13 @@ pub fn words(reason: AskReason, wider: bool, app: &str) -> String {
         );
     }
     because(reason, app)
+}
+
+/// Names how far a flow reaches through a slot: what a page showed is what its button agrees to, or nothing. A version that was published in
+/// between may reach further.
+fn digest(need: &Need) -> Result<String, Problem> {
+    let text = serde_json::to_string(&need.ask.surface).map_err(Problem::internal)?;
+    Ok(hash_of(&text))
 }
 
 /// Whether signing in begins with a button alone: the app takes nothing that is typed here.
@@ -246,6 +257,8 @@ struct Form {
     flow: FlowId,
     slot: SlotName,
     connection: Option<ConnectionId>,
+    /// What was shown; one who declines agrees to nothing.
+    shown: Option<String>,
 }
 
 /// `POST /connect/run/{run}`
@@ -280,6 +293,10 @@ async fn answer(
     let over = run.is_some_and(|run| run.ended_at.is_some());
     let can = need.ahead() || run.is_some() && need.own || open.is_some();
     if need.is_there() || over || !can {
+        return Ok(redirect(&path));
+    }
+    // The page once more, with what is new marked.
+    if !matches!(form.answer, What::Decline) && form.shown != Some(digest(&need)?) {
         return Ok(redirect(&path));
     }
     let (connections, workspace, who) = (&cx.app.connections, cx.workspace(), cx.who());

@@ -214,10 +214,10 @@ pub async fn come_back(visitor: Visitor, call: Call) -> Answer {
         roles,
         first: (oidc.create && welcome).then_some(oidc.roles),
     };
-    match newcomers::find(app, &visitor.workspace.id, vouched).await? {
-        Ok((user, ops)) => {
+    match newcomers::find(&visitor, &visitor.workspace, vouched).await? {
+        Ok((user, led)) => {
             let to = Target::of(&attempt.target);
-            match begin_session(&visitor, &user, ops, "session.begun", &to).await {
+            match begin_session(&visitor, &user, led, "session.begun", &to).await {
                 // Two first logins at once: one of them was first.
                 Err(problem) if problem.code == "changed_meanwhile" => over(),
                 other => other,
@@ -331,7 +331,11 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
         now: visitor.now,
     };
     let to = Target::of(&form.to);
-    match begin_session(&visitor, &user, vec![use_up], "link.used", &to).await {
+    let led = Commit {
+        ops: vec![use_up],
+        audit: Vec::new(),
+    };
+    match begin_session(&visitor, &user, led, "link.used", &to).await {
         Err(problem) if problem.code == "changed_meanwhile" => over(),
         other => other,
     }

@@ -162,7 +162,7 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     match user {
         Some(user) if fits => {
             app.known_places.add(&place);
-            begin_session(&visitor, &user, Vec::new(), "session.begun", &to).await
+            begin_session(&visitor, &user, Commit::default(), "session.begun", &to).await
         }
         user => {
             refuse(&visitor, user.as_ref(), "wrong_password").await?;
@@ -226,12 +226,13 @@ pub fn visitor_record(
 pub async fn begin_session(
     visitor: &Visitor,
     user: &UserRow,
-    mut ops: Vec<Op>,
+    led: Commit,
     action: &str,
     to: &Target,
 ) -> Answer {
     let secret = secrets::new_token("");
     let app = &visitor.app;
+    let Commit { mut ops, mut audit } = led;
     ops.push(Op::AddSession(SessionRow {
         hash: hash_of(&secret),
         workspace: visitor.workspace.id.clone(),
@@ -257,12 +258,8 @@ pub async fn begin_session(
         user.id.as_str(),
     );
     draft.person = Some((user.id.clone(), user.login.clone()));
-    app.store
-        .commit(Commit {
-            ops,
-            audit: vec![draft],
-        })
-        .await?;
+    audit.push(draft);
+    app.store.commit(Commit { ops, audit }).await?;
     Ok(with_cookie(
         redirect(&to.path()),
         app.origin.set_cookie(&secret),
@@ -398,9 +395,7 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
         Err(fault) => return again(super::sentence(&fault.to_string())),
         Ok(hash) => hash,
     };
-    if user.password_hash.is_some() {
-        let_go_of_accounts(&visitor, &user).await?;
-    }
+    let_go_of_accounts(&visitor, &user).await?;
     let ops = vec![
         Op::UseLoginLink {
             hash: row.hash,
@@ -413,7 +408,11 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
             password_hash,
         },
     ];
-    let begun = begin_session(&visitor, &user, ops, "link.used", &to).await;
+    let led = Commit {
+        ops,
+        audit: Vec::new(),
+    };
+    let begun = begin_session(&visitor, &user, led, "link.used", &to).await;
     match begun {
         // Two browsers at once: one of them was first.
         Err(problem) if problem.code == "changed_meanwhile" => spent(),
@@ -421,9 +420,10 @@ pub async fn use_link(visitor: Visitor, call: Call) -> Answer {
     }
 }
 
-/// Disconnects a person's own accounts before their password is replaced. Somebody else made the link, and whoever uses it logs in as that
-/// person: an administrator may help with a forgotten password, but never come to act with another's account. The person signs in at the
-/// apps again. Done first, so that nothing is left connected if this breaks off.
+/// Disconnects a person's own accounts before a password of theirs counts. Somebody else made the link, and whoever uses it logs in as that
+/// person: an administrator may help with a forgotten password, but never come to act with another's account. That they had no password says
+/// nothing: whoever logs in elsewhere has accounts here and none. The person signs in at the apps again. Done first, so that nothing is left
+/// connected if this breaks off.
 async fn let_go_of_accounts(visitor: &Visitor, user: &UserRow) -> Result<(), Problem> {
     let app = &visitor.app;
     let who = Who {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use actas_core::ids::WorkspaceId;
+use actas_store::Commit;
 use askama::Template;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -95,5 +96,5 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let Some(person) = user(&visitor, &id).await? else {
         return spent();
     };
-    begin_session(&visitor, &person, Vec::new(), "session.begun", &to).await
+    begin_session(&visitor, &person, Commit::default(), "session.begun", &to).await
 }
