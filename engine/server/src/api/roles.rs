@@ -115,7 +115,8 @@ pub async fn put(cx: Context, call: Call) -> Answer {
     Ok(ok(&shown))
 }
 
-/// `DELETE /roles/{role}`: only one that nobody has and no flow's run list names, so that another of its name inherits nothing.
+/// `DELETE /roles/{role}`: only one that nobody has, no flow's run list names and nobody is given at a login elsewhere, so that another of its
+/// name inherits nothing.
 pub async fn delete(cx: Context, call: Call) -> Answer {
     let name = name_of(&call)?;
     let own = cx.reader.roles().await?;
@@ -137,6 +138,18 @@ pub async fn delete(cx: Context, call: Call) -> Answer {
         .filter(|flow| flow.runners.contains(&entry))
         .map(|flow| flow.name.as_str())
         .collect();
+    let oidc = cx.reader.oidc().await?.map(|row| row.oidc);
+    let by_provider =
+        oidc.is_some_and(|oidc| has(&oidc.roles) || oidc.groups.values().any(|roles| has(roles)));
+    let hosts = cx.reader.hosts().await?;
+    if by_provider || hosts.iter().any(|row| has(&row.host.roles)) {
+        return Err(Problem::conflict(
+            "role_in_use",
+            format!(
+                "people get the role `{name}` when they log in elsewhere: change what `GET /oidc` and `GET /hosts` show"
+            ),
+        ));
+    }
     if !people.is_empty() || !flows.is_empty() {
         return Err(Problem::conflict(
             "role_in_use",

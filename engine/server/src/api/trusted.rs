@@ -66,13 +66,21 @@ pub async fn set_oidc(cx: Context, call: Call) -> Answer {
     }
     if let Some(name) = &oidc.secret {
         let named = cx.reader.named_secrets().await?;
-        if !named.iter().any(|row| row.name == *name) {
+        let Some(held) = named.iter().find(|row| row.name == *name) else {
             return Err(Problem::invalid(
                 "no_such_secret",
                 format!(
                     "the workspace has no secret `{name}`: add it with `actas secrets add {name}`"
                 ),
             ));
+        };
+        // Whoever names an address that a secret goes to could have it sent to one of their own. What they put in themselves they know anyway.
+        let before = cx.reader.oidc().await?.map(|row| row.oidc);
+        let stays = before.is_some_and(|b| b.issuer == oidc.issuer && b.secret == oidc.secret);
+        if !stays && (held.created_by != cx.user.id || held.rotated_at.is_some()) {
+            return Err(Problem::forbidden(format!(
+                "the secret `{name}` was not put in by you, or was given another value since, and would go to another provider than it does: add it anew under another name"
+            )));
         }
     }
     let given: Vec<String> = oidc

@@ -13,6 +13,7 @@ mod runs;
 mod sign_ins;
 mod site;
 mod table;
+mod vouched;
 mod workspaces;
 
 use site::Site;
