@@ -11,4 +11,5 @@ mod life;
 mod people;
 mod private;
 pub mod stage;
+mod typing;
 mod workspace;
