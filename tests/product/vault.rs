@@ -151,13 +151,10 @@ async fn a_store_from_before_workspaces_had_keys_opens_and_loses_nothing() {
     assert_eq!((&done["broken"], &done["new"]), (&json!(0), &json!(true)));
     assert!(done["wrapped"].as_u64() >= Some(6), "{done}");
     // What one was is still known: rotating it opens it.
-    let mut rotate = command(
-        home.path(),
-        &["secrets", "rotate", "hook-key", "--secret-stdin"],
-    );
-    let given = home.path().join("given");
-    std::fs::write(&given, "another value").unwrap();
-    rotate.stdin(std::fs::File::open(&given).unwrap());
+    let line = "printf %s 'another value' | \"$0\" secrets rotate hook-key --secret-stdin";
+    let mut rotate = process::command("sh", home.path());
+    rotate.args(["-c", line, env!("CARGO_BIN_EXE_actas")]);
+    rotate.env("ACTAS_DATA", &data);
     exits(process::run(rotate, LONG), 0);
     let mine = json(&["connections", "list", "--mine", "--as", "ana", "--json"]);
     assert_eq!(mine["connections"][0]["account"], "ana@sandbox", "{mine}");
