@@ -16,6 +16,7 @@ mod owner;
 mod proofs;
 mod provider;
 mod refresh;
+mod schedules;
 mod sign_in;
 mod slots;
 mod storm;
