@@ -68,8 +68,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         check: "an answer names the provider that was asked",
         file: "callback.rs",
-        from: "            && params.issuer.as_ref() != Some(issuer)\n",
-        to: "            && params.issuer.as_ref().is_some_and(|given| given.len() != issuer.len() + 1000)\n            && issuer.is_empty()\n",
+        from: "        if wrong {\n",
+        to: "        if wrong && params.state.is_empty() {\n",
     },
     Mutant {
         check: "no parameter comes twice",
@@ -92,13 +92,13 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         check: "the same account renews a connection",
         file: "settle.rs",
-        from: "            && renew.subject != account.subject\n",
+        from: "            && renew.subject != given.account.subject\n",
         to: "            && renew.subject.is_empty()\n",
     },
     Mutant {
         check: "what is asked is looked at again before anything is stored",
         file: "settle.rs",
-        from: "            self.still_asked(reader, trip).await?;\n",
+        from: "            self.still_asked(reader, wanted).await?;\n",
         to: "",
     },
     Mutant {
@@ -112,6 +112,18 @@ const MUTANTS: &[Mutant] = &[
         file: "forget.rs",
         from: "                .filter(|row| row.kind == ConnectionKind::Shared || row.owner == *user)\n",
         to: "",
+    },
+    Mutant {
+        check: "a password is changed by the connection's owner only",
+        file: "typed.rs",
+        from: "            .filter(|row| row.kind == ConnectionKind::Shared || row.owner == *user)\n",
+        to: "",
+    },
+    Mutant {
+        check: "whoever left acts no more, at the very moment of use",
+        file: "usage.rs",
+        from: "            && !self.is_active(reader, person).await?\n",
+        to: "            && person.as_str().is_empty()\n",
     },
     Mutant {
         check: "a connection is used for its owner only, at the very moment of use",
