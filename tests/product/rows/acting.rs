@@ -120,7 +120,7 @@ fn r04_the_strict_order_is_invoke_pause_prompt_bind_act() {
             "run_ended",
         ];
         assert_eq!(told, order);
-        assert_eq!(stage.authors("R04").await, [ana.clone()]);
+        assert_eq!(stage.authors("R04").await, std::slice::from_ref(&ana));
     });
 }
 

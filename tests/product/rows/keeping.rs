@@ -161,7 +161,7 @@ fn r32_nobody_but_its_person_uses_or_reads_a_personal_connection() {
         let record = text_of(&done["outputs"]["id"]);
         let seen = stage.get(&adam, &format!("/runs/{}", run_of(&done))).await;
         assert!(!seen.to_string().contains(&record), "{seen:#}");
-        assert_eq!(stage.authors("R32").await, [ana.clone()]);
+        assert_eq!(stage.authors("R32").await, std::slice::from_ref(&ana));
         // An administrator may delete it, and that is all.
         let deleted = stage
             .delete(&adam, &format!("/runtime-connections/{id}"))
