@@ -175,9 +175,14 @@ impl Connections {
         let mut draft = self.key_draft(workspace, who, "vault_key.rotated", &done.key);
         draft.reason = Some(format!("{} wrapped, {} broken", done.wrapped, done.broken));
         let at = now();
+        // From when the next one took its place: until then, and a while longer, another server may have sealed with it.
+        let replaced = |row: &WorkspaceKeyRow| {
+            let later = rows.iter().map(|other| other.created_at);
+            later.filter(|made| *made > row.created_at).min()
+        };
         let forgotten = rows
             .iter()
-            .filter(|row| is_left(row) && at.since(row.created_at) > KEPT)
+            .filter(|row| is_left(row) && replaced(row).is_some_and(|made| at.since(made) > KEPT))
             .map(|row| {
                 Op::Keys(KeyOp::Drop {
                     workspace: workspace.clone(),

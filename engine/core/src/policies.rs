@@ -69,6 +69,9 @@ impl Default for Policies {
 /// The longest time that is counted in days here: a hundred years.
 const MOST_DAYS: u32 = 36_525;
 
+/// Whoever may set policies must not be able to let go of what nobody has had the time to review.
+const LEAST_AUDIT_DAYS: u32 = 90;
+
 impl Policies {
     /// What of it cannot be: the field and what to do, one line each.
     pub fn faults(&self) -> Vec<String> {
@@ -83,12 +86,14 @@ impl Policies {
         if self.remind_before > Duration::from_secs(7 * 24 * 3600) {
             faults.push("`remind_before`: at most `7d`, which is as long as a pause lasts".into());
         }
-        for (name, days) in [
-            ("unused_after", Some(self.unused_after)),
-            ("audit_keep", self.audit_keep),
+        for (name, least, days) in [
+            ("unused_after", 1, Some(self.unused_after)),
+            ("audit_keep", LEAST_AUDIT_DAYS, self.audit_keep),
         ] {
-            if days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-                faults.push(format!("`{name}`: a number of days from 1 to {MOST_DAYS}"));
+            if days.is_some_and(|days| !(least..=MOST_DAYS).contains(&days)) {
+                faults.push(format!(
+                    "`{name}`: a number of days from {least} to {MOST_DAYS}"
+                ));
             }
         }
         faults

@@ -1,5 +1,7 @@
 //! Tokens that count and tokens that must not.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at once")]
+
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,

@@ -135,7 +135,7 @@ impl<'a> Play<'a> {
 
     fn say(&self, what: impl FnOnce() -> String) {
         if self.say {
-            println!("{}", what());
+            eprintln!("{}", what());
         }
     }
 
@@ -606,22 +606,15 @@ impl<'a> Play<'a> {
     /// an account there.
     async fn check_secrets(&mut self) {
         for (row, human) in self.connections().await {
-            let place = crate::secrets::place(&self.bench.workspace, &row, crate::secrets::ACCESS);
-            let sealed = self
-                .bench
-                .reader()
-                .secret(row.id.as_str(), place.field)
-                .await;
-            let Some(sealed) = sealed.unwrap() else {
-                continue;
-            };
-            let token = self
+            let found = self
                 .bench
                 .connections
-                .inner
-                .vault
-                .open_text(&place, &sealed)
-                .unwrap();
+                .secret(&self.bench.reader(), row, crate::secrets::ACCESS)
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
+            let (_, Some(token)) = found else {
+                continue;
+            };
             let whose = self
                 .bench
                 .provider
@@ -693,7 +686,7 @@ async fn in_ten_thousand_schedules_no_token_comes_to_lie_under_somebody_else() {
         .map(|seed| seed.parse::<u64>().unwrap());
     if let Some(seed) = one {
         let (bench, clients) = stage().await;
-        println!("{:?}", play(&bench, &clients, seed, true).await);
+        eprintln!("{:?}", play(&bench, &clients, seed, true).await);
         return;
     }
     let mut players = Vec::new();

@@ -38,7 +38,7 @@ impl Log {
             match dice.roll(4) {
                 0 => (next.actor, next.account, next.rule) = (Actor::Engine, None, None),
                 1 => {
-                    (next.outcome, next.reason) = ("refused".into(), Some("wrong_password".into()))
+                    (next.outcome, next.reason) = ("refused".into(), Some("wrong_password".into()));
                 }
                 _ => next.agent = Some("a browser".into()),
             }
