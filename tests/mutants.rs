@@ -1,6 +1,6 @@
 //! The checks that keep one person's account out of another's hands, each taken out once: without any of them some test must fail. What the
 //! table says of the sources is compared with them in every run; taking the checks out builds a copy for each and is a command of its own:
-//! `cargo test --test mutants -- --ignored --nocapture` (about half a minute for each check, after the first build).
+//! `cargo test --test mutants -- take-out` (about a minute for each check, after the first build).
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 #![expect(
@@ -19,6 +19,9 @@ struct Mutant {
     from: &'static str,
     to: &'static str,
 }
+
+/// What has the checks taken out.
+const TAKE_OUT: &str = "take-out";
 
 const CONNECTIONS: &str = "engine/connections/src/";
 
@@ -148,28 +151,40 @@ fn source(mutant: &Mutant) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[test]
-fn every_check_of_the_table_stands_in_the_sources_exactly_once() {
-    let faults: Vec<String> = MUTANTS
-        .iter()
-        .filter_map(|mutant| {
-            let times = source(mutant).matches(mutant.from).count();
-            (times != 1).then(|| {
-                format!(
-                    "{CONNECTIONS}{}: `{}` stands there {times} times: bring the table up to date ({})",
-                    mutant.file,
-                    mutant.from.trim(),
-                    mutant.check
-                )
-            })
-        })
-        .collect();
+fn main() {
+    let faults = faults();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    println!(
+        "each of {} checks stands in the sources exactly once",
+        MUTANTS.len()
+    );
+    if std::env::args().any(|argument| argument == TAKE_OUT) {
+        take_each_out();
+    } else {
+        println!(
+            "to see that some test fails without each: cargo test --test mutants -- {TAKE_OUT}"
+        );
+    }
 }
 
-#[test]
-#[ignore = "builds a copy of the sources once for each check: cargo test --test mutants -- --ignored --nocapture"]
-fn without_any_one_of_its_checks_some_test_fails() {
+/// Where the table and the sources differ.
+fn faults() -> Vec<String> {
+    let times = |mutant: &Mutant| source(mutant).matches(mutant.from).count();
+    let faulty = MUTANTS.iter().filter(|mutant| times(mutant) != 1);
+    faulty
+        .map(|mutant| {
+            format!(
+                "{CONNECTIONS}{}: `{}` stands there {} times: bring the table up to date ({})",
+                mutant.file,
+                mutant.from.trim(),
+                times(mutant),
+                mutant.check
+            )
+        })
+        .collect()
+}
+
+fn take_each_out() {
     let folder = tempfile::tempdir().unwrap();
     copy(folder.path());
     let target =

@@ -115,12 +115,19 @@ async fn a_connection_name_used_again_inherits_nothing() {
         .await
         .unwrap();
     assert!(stopped.status >= 400, "a stopped flow: {:#}", stopped.body);
-    // Even if somebody starts it again, the version means the connection that is gone.
-    post(&world, "vera", "flows/tell-team/start")
+    // Nobody can start it again: the version means the connection that is gone.
+    let start = post(&world, "vera", "flows/tell-team/start").await;
+    assert_eq!(
+        (start.status, start.body["code"].as_str()),
+        (409, Some("connection_deleted")),
+        "{:#}",
+        start.body
+    );
+    let stopped = world
+        .run("ana", "tell-team", &json!({}), None)
         .await
-        .expect_ok();
-    let done = run(&world, "ana", "tell-team", json!({})).await;
-    assert_eq!(done["state"], "failed", "{done:#}");
+        .unwrap();
+    assert!(stopped.status >= 400, "a stopped flow: {:#}", stopped.body);
     assert_eq!(world.calls("carla").await, looked, "nobody acts as Carla");
 }
 

@@ -49,6 +49,14 @@ impl Buckets {
         Ok(())
     }
 
+    /// Gives an attempt back that was none against anybody: only what went wrong counts.
+    pub fn give_back(&self, key: &str) {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((level, _)) = levels.get_mut(key) {
+            *level = (*level + 1.0).min(self.size);
+        }
+    }
+
     fn level(&self, level: f64, at: Time, now: Time) -> f64 {
         (level + now.since(at).as_secs_f64() / self.refill.as_secs_f64()).min(self.size)
     }
@@ -88,6 +96,11 @@ mod tests {
         }
         assert_eq!(buckets.take("ana", start), Err(11));
         assert_eq!(buckets.take("ben", start), Ok(()));
+        // An attempt that went well leaves the bucket as it was, however often.
+        for _ in 0..5 {
+            assert_eq!(buckets.take("cid", start), Ok(()));
+            buckets.give_back("cid");
+        }
         assert_eq!(
             buckets.take("ana", start.after(Duration::from_secs(4))),
             Err(7)

@@ -133,12 +133,13 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let by_address = visitor.ip.as_deref().unwrap_or("socket");
     let account = format!("{}/{login}", visitor.workspace.name);
     let place = format!("{account} {by_address}");
+    // From where its person has logged in before, nobody elsewhere can shut them out by guessing.
+    let known = app.known_places.has(&place);
     let taken = app
         .by_address
         .take(by_address, visitor.now)
         .and_then(|()| app.by_place.take(&place, visitor.now))
-        // From where its person has logged in before, nobody elsewhere can shut them out by guessing.
-        .and_then(|()| match app.known_places.has(&place) {
+        .and_then(|()| match known {
             true => Ok(()),
             false => app.by_login.take(&account, visitor.now),
         });
@@ -161,6 +162,12 @@ pub async fn enter(visitor: Visitor, call: Call) -> Answer {
     let fits = password::fits(password, hash).await;
     match user {
         Some(user) if fits => {
+            // An office full of people behind one address shuts nobody out.
+            app.by_address.give_back(by_address);
+            app.by_place.give_back(&place);
+            if !known {
+                app.by_login.give_back(&account);
+            }
             app.known_places.add(&place);
             begin_session(&visitor, &user, Commit::default(), "session.begun", &to).await
         }

@@ -87,5 +87,5 @@ fn the_manual_of_the_log_has_the_list() {
     for (name, says) in ACTIONS {
         let _ = writeln!(text, "| `{name}` | {says} |");
     }
-    expect_test::expect_file!["../../../AUDIT.md"].assert_eq(&text);
+    expect_test::expect_file!["../../../../AUDIT.md"].assert_eq(&text);
 }

@@ -109,7 +109,7 @@ impl Place {
         let now = system::now();
         let mut ops = vec![Op::AddWorkspace {
             workspace: workspace.clone(),
-            name: "main".into(),
+            name: workspace.to_string(),
             at: now,
         }];
         let mut people = BTreeMap::new();
