@@ -215,7 +215,10 @@ impl<'a> Play<'a> {
             )
             .await;
         self.say(|| format!("{human} opens a page for {person}: {}", seen.is_ok()));
-        assert!(seen.is_err() || human == person, "a page for somebody else");
+        assert!(
+            seen.is_err() || (human == person && self.is_in(human)),
+            "a page for somebody else, or for one who is switched off"
+        );
     }
 
     /// A tab presses the button of any sign-in, or wants to renew any connection.
@@ -264,6 +267,7 @@ impl<'a> Play<'a> {
             return;
         };
         assert_eq!(whose, human, "a trip that begins for somebody else");
+        assert!(self.is_in(human), "a trip of one who is switched off");
         let told = url
             .query_pairs()
             .find(|(name, _)| name == "client_id")
@@ -417,7 +421,7 @@ impl<'a> Play<'a> {
         let theirs = session
             .as_ref()
             .is_some_and(|s| s.hash == begun.session && human == begun.human);
-        if !theirs || !whole || path != begun.client {
+        if !theirs || !whole || path != begun.client || !self.is_in(human) {
             assert_eq!(
                 (done, asked.len()),
                 (0, 0),
@@ -454,7 +458,10 @@ impl<'a> Play<'a> {
         );
         if self.dice.one_in(3) {
             let no = this.decline(ws, &id, user, &self.who(human)).await;
-            assert!(no.is_err() || human == person, "a no of somebody else");
+            assert!(
+                no.is_err() || (human == person && self.is_in(human)),
+                "a no of somebody else, or of one who is switched off"
+            );
         } else {
             let all = self.connections().await;
             let Some((row, owner)) = self.dice.pick(&all).cloned() else {
@@ -468,7 +475,7 @@ impl<'a> Play<'a> {
                 )
             });
             assert!(
-                yes.is_err() || (human == person && human == owner),
+                yes.is_err() || (human == person && human == owner && self.is_in(human)),
                 "somebody agreed for another, or with another's account"
             );
         }
@@ -566,6 +573,11 @@ impl<'a> Play<'a> {
         );
         self.tally.used += 1;
         true
+    }
+
+    /// Whether somebody is not switched off.
+    fn is_in(&self, human: usize) -> bool {
+        !self.people[human].disabled
     }
 
     fn is_of(&self, account: &str, human: usize) -> bool {
