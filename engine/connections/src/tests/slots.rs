@@ -456,3 +456,32 @@ async fn a_deleted_parent_ends_the_use_of_what_was_made_under_it() {
         matches!(used, Err(UseError::Unavailable(e)) if e.code.as_deref() == Some("parent_deleted"))
     );
 }
+
+#[tokio::test]
+async fn a_grant_that_names_the_connection_of_another_binds_nothing() {
+    let bench = Bench::new().await;
+    let (_, bens) = bench.sign_in(&bench.ben, "ben@crm").await;
+    let run = bench.run(&bench.ana).await;
+    let ask = bench.ask(&run, &bench.ana);
+    // As if somebody had written it into the database.
+    bench
+        .commit(vec![Op::PutGrant {
+            workspace: bench.workspace.clone(),
+            grant: GrantRow {
+                user: bench.ana.id.clone(),
+                flow: bench.flow.clone(),
+                slot: ask.slot.clone(),
+                connection: bens.connection,
+                surface: crate::ask::surface_text(&ask.surface),
+                at: Time(1),
+            },
+        }])
+        .await;
+    assert_eq!(
+        bench.connections.resolve(&ask).await.unwrap(),
+        Resolution::Ask {
+            reason: AskReason::Missing,
+            connection: None
+        }
+    );
+}
