@@ -77,7 +77,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const IMPORTS_OF_ALL_TESTS: &[&str] = &["actas-test-support", "actas-sandbox"];
 
 /// What the tests of one crate may import in addition.
-const IMPORTS_OF_TESTS: &[(&str, &[&str])] = &[("actas", &["actas-core", "actas-store"])];
+const IMPORTS_OF_TESTS: &[(&str, &[&str])] = &[
+    ("actas", &["actas-core", "actas-store"]),
+    // The simulation crashes at every commit of the flows that are there to be learned from, which use the modules that come with us.
+    ("actas-runner", &["actas-modules"]),
+];
 
 /// Foreign crates that mark a border: who may use them in the product, and who in tests only.
 const BORDERS: &[Border] = &[

@@ -18,6 +18,7 @@ use crate::error::EgressError;
 use crate::guard::{Guarded, Own};
 use crate::prover;
 use crate::redact::Redactor;
+use crate::way::Way;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
@@ -39,6 +40,9 @@ struct Inner {
     own: Own,
     /// Made at first use, because reading the machine's certificates takes a while; `None` is the strict one.
     clients: Mutex<HashMap<Option<HostPort>, reqwest::Client>>,
+    /// Carries everything, if it is there.
+    #[cfg(any(test, feature = "simulated"))]
+    network: Option<Arc<dyn crate::way::Network>>,
 }
 
 impl fmt::Debug for Egress {
@@ -65,9 +69,25 @@ impl Egress {
                 exceptions: config.exceptions.iter().cloned().collect(),
                 own: Own::new(&config.own_listeners),
                 clients: Mutex::default(),
+                #[cfg(any(test, feature = "simulated"))]
+                network: None,
                 config,
             }),
         })
+    }
+
+    /// The same over a network that is not there; everything is judged as ever.
+    #[cfg(any(test, feature = "simulated"))]
+    pub fn over(config: EgressConfig, network: Arc<dyn crate::way::Network>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                exceptions: config.exceptions.iter().cloned().collect(),
+                own: Own::new(&config.own_listeners),
+                clients: Mutex::default(),
+                network: Some(network),
+                config,
+            }),
+        }
     }
 
     /// Performs a call: at most three redirects, each judged anew; the credential is attached where the call wants one and the host is
@@ -154,17 +174,11 @@ impl Egress {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|_| EgressError::Invalid("its address is not a URL".to_owned()))?;
-        let client = self.gate(&url)?;
-        let host = host(&url);
-        let sent = client
-            .request(parts.method, url)
-            .headers(parts.headers)
-            .body(body)
-            .send();
+        let way = self.gate(&url)?;
+        let sent = way.send(parts.method, url, parts.headers, Some(body));
         let response = timeout_at(deadline, sent)
             .await
-            .map_err(|_| answer::timed_out(limit))?
-            .map_err(|e| answer::failure(&e, &host))?;
+            .map_err(|_| answer::timed_out(limit))??;
         let mut answer = http::Response::builder().status(response.status());
         for (name, value) in response.headers() {
             answer = answer.header(name, value);
@@ -184,7 +198,7 @@ impl Egress {
         deadline: Instant,
         limit: Duration,
     ) -> Result<reqwest::Response, EgressError> {
-        let client = self.gate(&hop.url)?;
+        let way = self.gate(&hop.url)?;
         let credential = credential.filter(|c| !hop.crossed && c.may_go_to(&hop.url));
         let prover = credential.and_then(Credential::prover);
         let mut again = false;
@@ -203,14 +217,10 @@ impl Egress {
                 Some(credential) => credential.address(&hop.url)?,
                 None => hop.url.clone(),
             };
-            let mut request = client.request(hop.method.clone(), address).headers(headers);
-            if let Some(body) = &hop.body {
-                request = request.body(body.clone());
-            }
-            let response = timeout_at(deadline, request.send())
+            let sent = way.send(hop.method.clone(), address, headers, hop.body.clone());
+            let response = timeout_at(deadline, sent)
                 .await
-                .map_err(|_| answer::timed_out(limit))?
-                .map_err(|e| answer::failure(&e, &host(&hop.url)))?;
+                .map_err(|_| answer::timed_out(limit))??;
             let refused = prover.is_some_and(|prover| {
                 let (status, headers) = (response.status(), response.headers());
                 prover::wants_another_proof(prover, &hop.url, status, headers, "")
@@ -224,7 +234,7 @@ impl Egress {
     }
 
     /// Judges an address before anything is resolved, and gives the client that judges what it resolves to.
-    fn gate(&self, url: &Url) -> Result<reqwest::Client, EgressError> {
+    fn gate(&self, url: &Url) -> Result<Way, EgressError> {
         let Some(target) = HostPort::of(url) else {
             return Err(refused(url, "it names no host"));
         };
@@ -251,7 +261,12 @@ impl Egress {
         if let Some(ip) = literal {
             guarded.check(ip).map_err(|e| refused(url, &e.why))?;
         }
+        #[cfg(any(test, feature = "simulated"))]
+        if let Some(network) = &self.inner.network {
+            return Ok(Way::Simulated(network.clone()));
+        }
         self.client(exception.then_some(target), guarded)
+            .map(Way::Real)
     }
 
     fn client(
@@ -439,7 +454,7 @@ fn redirect(response: &reqwest::Response) -> Option<&str> {
     response.headers().get(header::LOCATION)?.to_str().ok()
 }
 
-fn host(url: &Url) -> String {
+pub(crate) fn host(url: &Url) -> String {
     HostPort::of(url).map_or_else(|| "an address without host".to_owned(), |h| h.to_string())
 }
 

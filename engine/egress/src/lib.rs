@@ -16,6 +16,7 @@ mod prover;
 mod redact;
 #[cfg(test)]
 mod tests;
+mod way;
 
 pub use client::Egress;
 pub use config::{CallLimits, EgressConfig, HostPort};
@@ -23,3 +24,5 @@ pub use credential::{Credential, Scheme};
 pub use error::EgressError;
 pub use mail::{Letter, Mail, MailConfig, MailError};
 pub use prover::{Prover, wants_another_proof};
+#[cfg(any(test, feature = "simulated"))]
+pub use way::Network;

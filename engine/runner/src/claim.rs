@@ -53,6 +53,7 @@ pub async fn claiming(inner: Arc<Inner>) {
             tokio::task::yield_now().await;
         } else {
             tokio::select! {
+                biased;
                 () = inner.store.hint() => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = inner.stopped() => {}

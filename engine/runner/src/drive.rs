@@ -360,6 +360,7 @@ impl Drive {
         let sleep = if expects_news { news } else { LISTEN };
         let sleep = tokio::time::sleep(patience.unwrap_or(LISTEN).min(sleep));
         tokio::select! {
+            biased;
             Some(done) = self.under_way.join_next() => {
                 match done {
                     Ok(outcome) => self.conclude(outcome)?,

@@ -138,6 +138,7 @@ pub async fn telling(inner: Arc<Inner>) {
             continue;
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(POLL) => {}
             () = inner.stopped() => {}
         }

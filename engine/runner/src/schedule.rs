@@ -57,6 +57,7 @@ pub async fn scheduling(inner: Arc<Inner>) {
             continue;
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(to_the_next_second(system::now())) => {}
             () = inner.stopped() => {}
         }

@@ -16,8 +16,6 @@ use crate::columns::inbox_columns;
 use crate::database::{self, Database};
 use crate::kept::Kept;
 use crate::op::Commit;
-#[cfg(any(test, feature = "model"))]
-use crate::op::Op;
 use crate::read::Reader;
 use crate::rows::{InboxRow, JournalRow, Rate, RunRow};
 use crate::statement::{json, params};
@@ -215,6 +213,37 @@ impl Store {
         }
     }
 
+    /// A model as another process has it, with what befalls that one on its way to it. Hints come with [`Store::deliver`] alone.
+    ///
+    /// # Panics
+    /// If it is no model.
+    #[cfg(any(test, feature = "model"))]
+    pub fn under(&self, weather: Arc<dyn crate::model::weather::Weather>) -> Self {
+        let Database::Model(model) = &self.inner.database else {
+            panic!("only a model has weather");
+        };
+        Self {
+            inner: Arc::new(Inner {
+                database: Database::Model(model.under(weather)),
+                queue: None,
+                skew: 0,
+                wake: Arc::new(Wake::new()),
+                tally: Arc::default(),
+                kept: None,
+                thread: None,
+                listener: None,
+            }),
+        }
+    }
+
+    /// Tells whoever waits in this process of a run with a message, or that some run can be taken.
+    #[cfg(any(test, feature = "model"))]
+    pub fn deliver(&self, news: Option<RunId>) {
+        use crate::write::News;
+        let news = news.map_or(News::Claimable, News::Inbox);
+        self.inner.wake.tell([news]);
+    }
+
     /// The reads of a workspace.
     pub fn reader(&self, workspace: &WorkspaceId) -> Reader {
         Reader {
@@ -230,8 +259,7 @@ impl Store {
     pub async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         #[cfg(any(test, feature = "model"))]
         if let Database::Model(model) = &self.inner.database {
-            model.commit(&commit)?;
-            let news: Vec<_> = commit.ops.iter().filter_map(Op::news).collect();
+            let news = model.commit_in_weather(&commit).await?;
             self.inner.wake.tell(news);
             return Ok(());
         }
@@ -292,7 +320,9 @@ impl Store {
                 claim::OF_RUNS_POSTGRES,
             ),
             #[cfg(any(test, feature = "model"))]
-            Database::Model(model) => return Ok(model.claim(worker, level, lease, limit)),
+            Database::Model(model) => {
+                return model.claim_in_weather(worker, level, lease, limit).await;
+            }
         };
         if taken.is_empty() {
             return Ok(Vec::new());
@@ -353,10 +383,7 @@ impl Store {
                     .map(|_| ())
             }
             #[cfg(any(test, feature = "model"))]
-            Database::Model(model) => {
-                model.renew(worker, runs, lease);
-                Ok(())
-            }
+            Database::Model(model) => model.renew_in_weather(worker, runs, lease).await,
         }
     }
 
@@ -389,7 +416,9 @@ impl Store {
                     .await?
             }
             #[cfg(any(test, feature = "model"))]
-            Database::Model(model) => return Ok(model.take(workspace, bucket, fill, whole)),
+            Database::Model(model) => {
+                return model.take_in_weather(workspace, bucket, fill, whole).await;
+            }
         };
         Ok(limits::ahead(ahead.unwrap_or(0)))
     }
@@ -405,6 +434,7 @@ impl Store {
     ) -> Result<Vec<InboxRow>, ReadError> {
         #[cfg(any(test, feature = "model"))]
         if let Database::Model(model) = &self.inner.database {
+            model.read().await?;
             let tables = model.tables();
             return Ok(crate::model::all(&tables.inbox, workspace, |row| {
                 row.run == *run
@@ -447,7 +477,10 @@ impl Store {
                 Ok(now.map_or_else(crate::system::now, Time))
             }
             #[cfg(any(test, feature = "model"))]
-            Database::Model(model) => Ok(model.now()),
+            Database::Model(model) => {
+                model.read().await?;
+                Ok(model.now())
+            }
         }
     }
 }

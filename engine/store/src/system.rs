@@ -6,8 +6,15 @@
 
 use actas_core::Time;
 
+#[cfg(any(test, feature = "model"))]
+pub mod simulated;
+
 /// The instant it is on this machine.
 pub fn now() -> Time {
+    #[cfg(any(test, feature = "model"))]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
@@ -16,12 +23,20 @@ pub fn now() -> Time {
 
 /// 128 bits that sort by time: a UUID of version 7 (RFC 9562), for the `from_bits` of an id.
 pub fn new_bits() -> u128 {
+    #[cfg(any(test, feature = "model"))]
+    if let Some(bits) = simulated::bits() {
+        return bits;
+    }
     uuid::Uuid::now_v7().as_u128()
 }
 
 /// Bytes that nobody can guess.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    #[cfg(any(test, feature = "model"))]
+    if simulated::fill(&mut bytes) {
+        return bytes;
+    }
     // The operating system's generator does not fail after boot; going on without it would be worse than stopping.
     getrandom::fill(&mut bytes).expect("the operating system gives randomness");
     bytes

@@ -8,11 +8,12 @@ mod known;
 mod lifecycle;
 mod limits;
 mod ops;
+mod shared;
 mod snapshot;
+pub mod weather;
 
 pub use snapshot::Snapshot;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,31 +22,33 @@ use actas_core::Time;
 use actas_core::ids::*;
 
 use crate::chain::{AuditEntry, Heads, link_next};
-use crate::op::Commit;
+use crate::op::{Commit, Op};
 use crate::rows::*;
-use crate::store::{Claimed, CommitError};
+use crate::store::{Claimed, CommitError, ReadError};
 use crate::write;
+use shared::Shared;
+use weather::{Did, Doing, Fate, Turn, Weather, unread};
 
 /// A table: each row under its workspace and key.
-pub(crate) type Table<K, V> = BTreeMap<(WorkspaceId, K), V>;
+pub(crate) type Table<K, V> = Shared<(WorkspaceId, K), V>;
 
 /// All there is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub key_check: Option<(String, Vec<u8>)>,
-    pub workspace_keys: BTreeMap<(WorkspaceId, String), WorkspaceKeyRow>,
-    pub derived_keys: BTreeMap<String, Vec<u8>>,
-    pub workspaces: BTreeMap<WorkspaceId, (String, Time)>,
+    pub workspace_keys: Shared<(WorkspaceId, String), WorkspaceKeyRow>,
+    pub derived_keys: Shared<String, Vec<u8>>,
+    pub workspaces: Shared<WorkspaceId, (String, Time)>,
     pub users: Table<UserId, UserRow>,
-    pub sessions: BTreeMap<String, SessionRow>,
-    pub login_links: BTreeMap<String, LoginLinkRow>,
-    pub tokens: BTreeMap<String, TokenRow>,
+    pub sessions: Shared<String, SessionRow>,
+    pub login_links: Shared<String, LoginLinkRow>,
+    pub tokens: Shared<String, TokenRow>,
     pub policies: Table<(), PoliciesRow>,
     pub roles: Table<Name, RoleRow>,
     pub seen: Table<UserId, SeenRow>,
     pub identities: Table<(String, String), IdentityRow>,
     pub oidc: Table<(), OidcRow>,
-    pub login_attempts: BTreeMap<String, LoginAttemptRow>,
+    pub login_attempts: Shared<String, LoginAttemptRow>,
     pub hosts: Table<Name, HostRow>,
     pub used_once: Table<String, (String, Time)>,
     pub flows: Table<FlowId, FlowRow>,
@@ -88,6 +91,8 @@ pub(crate) struct Tables {
 pub(crate) struct Model {
     tables: Arc<Mutex<Tables>>,
     clock: Arc<AtomicI64>,
+    /// What befalls the process that has it.
+    weather: Option<Arc<dyn Weather>>,
 }
 
 /// A row by its key.
@@ -128,7 +133,131 @@ impl Model {
         Self {
             tables: Arc::default(),
             clock,
+            weather: None,
         }
+    }
+
+    /// The same tables as another process has them.
+    pub(crate) fn under(&self, weather: Arc<dyn Weather>) -> Self {
+        Self {
+            weather: Some(weather),
+            ..self.clone()
+        }
+    }
+
+    fn turn(&self, doing: Doing<'_>) -> Turn {
+        let fine = || Turn {
+            there: Duration::ZERO,
+            fate: Fate::Fine,
+            back: Duration::ZERO,
+        };
+        self.weather
+            .as_ref()
+            .map_or_else(fine, |weather| weather.turn(doing))
+    }
+
+    fn tick(&self) {
+        if let Some(weather) = &self.weather {
+            weather.tick();
+        }
+    }
+
+    fn did(&self, did: Did<'_>) {
+        if let Some(weather) = &self.weather {
+            weather.did(did);
+        }
+    }
+
+    /// Nothing if what is asked is to be done now.
+    pub(crate) async fn read(&self) -> Result<(), ReadError> {
+        if self.weather.is_none() {
+            return Ok(());
+        }
+        let turn = self.turn(Doing::Read);
+        if let Some(error) = turn.go().await {
+            return Err(unread(&error));
+        }
+        self.tick();
+        // What is read is what stands there now; that it comes late is as if it had been asked for late.
+        turn.come().await.map_err(|error| unread(&error))
+    }
+
+    /// A commit as a process sees it. Gives what has to be told to this process itself.
+    pub(crate) async fn commit_in_weather(
+        &self,
+        commit: &Commit,
+    ) -> Result<Vec<write::News>, CommitError> {
+        let turn = self.turn(Doing::Commit(commit));
+        if let Some(error) = turn.go().await {
+            return Err(error);
+        }
+        self.tick();
+        let done = self.commit(commit);
+        self.did(Did::Commit(commit, &done));
+        let mut news: Vec<_> = commit.ops.iter().filter_map(Op::news).collect();
+        if done.is_ok()
+            && let Some(weather) = &self.weather
+        {
+            let told = news.drain(..).map(|news| match news {
+                write::News::Inbox(run) => Some(run),
+                write::News::Claimable => None,
+            });
+            weather.news(told.collect());
+        }
+        turn.come().await?;
+        done.map(|()| news)
+    }
+
+    pub(crate) async fn claim_in_weather(
+        &self,
+        worker: &WorkerId,
+        level: u32,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Claimed>, ReadError> {
+        let turn = self.turn(Doing::Claim);
+        if let Some(error) = turn.go().await {
+            return Err(unread(&error));
+        }
+        self.tick();
+        let taken = self.claim(worker, level, lease, limit);
+        self.did(Did::Claim(worker, level, lease, limit, &taken));
+        turn.come().await.map_err(|error| unread(&error))?;
+        Ok(taken)
+    }
+
+    pub(crate) async fn renew_in_weather(
+        &self,
+        worker: &WorkerId,
+        runs: &[RunId],
+        lease: Duration,
+    ) -> Result<(), ReadError> {
+        let turn = self.turn(Doing::Renew);
+        if let Some(error) = turn.go().await {
+            return Err(unread(&error));
+        }
+        self.tick();
+        self.renew(worker, runs, lease);
+        self.did(Did::Renew(worker, runs, lease));
+        turn.come().await.map_err(|error| unread(&error))
+    }
+
+    pub(crate) async fn take_in_weather(
+        &self,
+        workspace: &WorkspaceId,
+        bucket: &str,
+        fill: i64,
+        whole: i64,
+    ) -> Result<Duration, ReadError> {
+        let turn = self.turn(Doing::Take);
+        if let Some(error) = turn.go().await {
+            return Err(unread(&error));
+        }
+        self.tick();
+        let ahead = self.take(workspace, bucket, fill, whole);
+        self.did(Did::Take(workspace, bucket, fill, whole, ahead));
+        turn.come().await.map_err(|error| unread(&error))?;
+        Ok(ahead)
     }
 
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {

@@ -137,6 +137,7 @@ macro_rules! model {
     ($self:ident, |$tables:ident, $workspace:ident| $value:expr) => {
         #[cfg(any(test, feature = "model"))]
         if let crate::database::Database::Model(model) = &$self.store.inner.database {
+            model.read().await?;
             let ($tables, $workspace) = (model.tables(), &$self.workspace);
             return Ok($value);
         }
@@ -144,6 +145,7 @@ macro_rules! model {
     (of $self:ident, |$tables:ident| $value:expr) => {
         #[cfg(any(test, feature = "model"))]
         if let crate::database::Database::Model(model) = &$self.inner.database {
+            model.read().await?;
             let $tables = model.tables();
             return Ok($value);
         }

@@ -38,9 +38,13 @@ pub(crate) fn start(
     queue: mpsc::Receiver<Work>,
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = open(file).map_err(|e| StoreError::Open(e.to_string()))?;
+    #[cfg(any(test, feature = "model"))]
+    let source = crate::system::simulated::current();
     std::thread::Builder::new()
         .name("actas-writer".to_owned())
         .spawn(move || {
+            #[cfg(any(test, feature = "model"))]
+            crate::system::simulated::go_by(source);
             write(&connection, &told, queue);
             // Leaves no log behind that still holds what was deleted. If it fails, the next start does it.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
