@@ -25,4 +25,4 @@ pub use error::EgressError;
 pub use mail::{Letter, Mail, MailConfig, MailError};
 pub use prover::{Prover, wants_another_proof};
 #[cfg(any(test, feature = "simulated"))]
-pub use way::Network;
+pub use way::{Carried, Network};

@@ -7,16 +7,15 @@ use crate::answer;
 use crate::client::host;
 use crate::error::EgressError;
 
+/// An answer on its way.
+#[cfg(any(test, feature = "simulated"))]
+pub type Carried<'a> = futures::future::BoxFuture<'a, Result<http::Response<Vec<u8>>, EgressError>>;
+
 /// A network that is not there.
 #[cfg(any(test, feature = "simulated"))]
 pub trait Network: std::fmt::Debug + Send + Sync {
     /// Carries a request to whoever is simulated, and the answer back.
-    fn carry(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> std::pin::Pin<
-        Box<dyn Future<Output = Result<http::Response<Vec<u8>>, EgressError>> + Send + '_>,
-    >;
+    fn carry(&self, request: http::Request<Vec<u8>>) -> Carried<'_>;
 }
 
 /// What carries requests to one target.
