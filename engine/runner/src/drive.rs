@@ -369,9 +369,11 @@ impl Drive {
                 }
             }
             nudged = self.nudge.recv() => {
-                if nudged.is_some() {
-                    self.listen().await?;
+                if nudged.is_none() {
+                    // Its lease ran out and this very process took it again: whoever nudges, nudges that one.
+                    return Err(Stop::Fenced("this process holds it anew".to_owned()));
                 }
+                self.listen().await?;
             }
             () = sleep => {}
         }

@@ -40,14 +40,20 @@ impl Drive {
             self.ops.push(close);
             return self.fail_slot(number, &person_left());
         }
-        if let Some(asking) = self.asking(number).await
-            && let Some(Resolution::Bound(bound)) = self.look_up(&asking).await
-        {
-            self.ops.push(close);
-            let at = system::now();
-            self.take(Event::SlotBound { slot, bound, at })?;
+        let Some(asking) = self.asking(number).await else {
+            return Ok(());
+        };
+        match self.look_up(&asking).await {
+            Some(Resolution::Bound(bound)) => {
+                self.ops.push(close);
+                let at = system::now();
+                self.take(Event::SlotBound { slot, bound, at })
+            }
+            Some(Resolution::Ask { reason, connection }) => {
+                self.ask_anew(number, asking, reason, connection).await
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes in what came from outside. The inbox rows go in the commit of the events they became.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use actas_connections::{ConnectionsError, Resolution, SlotAsk, person_left};
 use actas_core::flow::SlotKind;
 use actas_core::ids::{AppName, ConnectionId, InboxId, SignInId, SlotName};
-use actas_core::run::{Event, Rule};
+use actas_core::run::{AskReason, Event, Rule, SlotState};
 use actas_core::{ErrorKind, StepError};
-use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, system};
+use actas_store::{Binding, Commit, InboxMessage, InboxRow, Op, SignInState, system};
 
 use super::{Drive, Stop};
 use crate::reach::reach;
@@ -40,29 +40,7 @@ impl Drive {
                 at,
             },
             (Some(Resolution::Ask { reason, connection }), Some(Asking::Theirs(ask))) => {
-                let id = SignInId::from_bits(system::new_bits());
-                let until = at.after(self.version.plan.flow.limits.pause());
-                let row = self.inner.hands.connections.sign_in_row(
-                    &ask,
-                    id.clone(),
-                    reason,
-                    connection,
-                    until,
-                    at,
-                );
-                self.ops.push(Op::AddSignIn {
-                    workspace: self.workspace.clone(),
-                    sign_in: row,
-                });
-                self.asked.push(slot);
-                Event::SlotAsked {
-                    slot: name,
-                    sign_in: id,
-                    person: ask.person,
-                    reason,
-                    until,
-                    at,
-                }
+                self.ask_person(slot, *ask, reason, connection)
             }
             // Nobody who runs a flow can sign a shared connection in, and what was deleted cannot be given: what needs the slot fails.
             (found, asking) => {
@@ -76,6 +54,67 @@ impl Drive {
                 return self.fail_slot(slot, &error);
             }
         };
+        self.take(event)
+    }
+
+    /// Asks a slot's person, in the next commit.
+    fn ask_person(
+        &mut self,
+        slot: usize,
+        ask: SlotAsk,
+        reason: AskReason,
+        connection: Option<ConnectionId>,
+    ) -> Event {
+        let (id, at) = (SignInId::from_bits(system::new_bits()), system::now());
+        let until = at.after(self.version.plan.flow.limits.pause());
+        let connections = &self.inner.hands.connections;
+        let row = connections.sign_in_row(&ask, id.clone(), reason, connection, until, at);
+        self.ops.push(Op::AddSignIn {
+            workspace: self.workspace.clone(),
+            sign_in: row,
+        });
+        self.asked.push(slot);
+        Event::SlotAsked {
+            slot: self.version.plan.slots[slot].name.clone(),
+            sign_in: id,
+            person: ask.person,
+            reason,
+            until,
+            at,
+        }
+    }
+
+    /// Asks once more if what was asked is answered and the answer is gone already: the account was disconnected or revoked before the run looked,
+    /// and nobody would be asked any more.
+    pub(super) async fn ask_anew(
+        &mut self,
+        slot: usize,
+        asking: Asking,
+        reason: AskReason,
+        connection: Option<ConnectionId>,
+    ) -> Result<(), Stop> {
+        let (Asking::Theirs(ask), SlotState::Asked { sign_in, .. }) =
+            (asking, &self.run.slots[slot])
+        else {
+            return Ok(());
+        };
+        let mut pause = Duration::from_millis(50);
+        let row = loop {
+            let reader = self.inner.store.reader(&self.workspace);
+            match reader.sign_in(sign_in).await {
+                Ok(row) => break row,
+                Err(error) => {
+                    tracing::warn!(run = %self.id, "sign-in cannot be looked up, trying again: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+        };
+        let answered = row.is_some_and(|row| row.state == SignInState::Done);
+        if !answered {
+            return Ok(());
+        }
+        let event = self.ask_person(slot, *ask, reason, connection);
         self.take(event)
     }
 

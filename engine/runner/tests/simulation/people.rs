@@ -2,8 +2,10 @@
 
 use actas_core::ids::{InboxId, RunId, StepPath};
 use actas_core::run::AskReason;
-use actas_store::{Commit, ConnectionState, InboxMessage, InboxRow, Op, RequestKind, system};
-use serde_json::json;
+use actas_store::{
+    Commit, ConnectionState, InboxMessage, InboxRow, Op, RequestKind, SignInState, system,
+};
+use serde_json::{Value, json};
 
 use crate::world::World;
 
@@ -25,6 +27,8 @@ impl World {
         let mut dice = self.dice.clone();
         let mut agains = 0;
         let this = &*self;
+        let mut runs = this.runs();
+        runs.retain(|run| run.ended_at.is_none());
         this.at_the_office(async |office| {
             let reader = office.store.reader(&this.workspace);
             let now = system::now();
@@ -41,7 +45,7 @@ impl World {
                         decision: json!({
                             "approved": !no,
                             "by": {"id": by.id, "login": by.login, "name": by.name},
-                            "form": {},
+                            "form": filled(&request.detail),
                         }),
                     },
                     RequestKind::Decision => {
@@ -98,7 +102,17 @@ impl World {
                 let _ = office.store.commit(Commit { ops, audit }).await;
             }
             for (login, row) in &this.people {
-                for sign_in in reader.open_sign_ins(&row.id).await.unwrap() {
+                let mut asked = reader.open_sign_ins(&row.id).await.unwrap();
+                if agrees {
+                    // Whoever said no thinks better of it.
+                    for run in &runs {
+                        let all = reader.sign_ins_of_run(&run.id).await.unwrap();
+                        asked.extend(all.into_iter().filter(|sign_in| {
+                            sign_in.state == SignInState::Declined && sign_in.person == row.id
+                        }));
+                    }
+                }
+                for sign_in in asked {
                     if !dice.one_in(one_in) {
                         continue;
                     }
@@ -187,4 +201,20 @@ impl World {
             _ => {}
         }
     }
+}
+
+/// A form filled in.
+fn filled(detail: &str) -> Value {
+    let detail: Value = serde_json::from_str(detail).unwrap_or_default();
+    let fields = detail["form"].as_object().into_iter().flatten();
+    fields
+        .map(|(name, field)| {
+            let value = match field["type"].as_str() {
+                Some("number" | "integer") => json!(5),
+                Some("boolean") => json!(true),
+                _ => json!("so it is"),
+            };
+            (name.clone(), value)
+        })
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! What a simulated run did to the store, kept to be done again to the real databases.
+//! What a seed did to the store, in order, with the answers: two lives of one seed are compared by it.
 
 use std::time::Duration;
 
@@ -8,6 +8,10 @@ use actas_store::{Commit, CommitError, Op};
 
 /// One thing that was done, and when.
 #[derive(Debug, Clone)]
+#[expect(
+    dead_code,
+    reason = "it is read as text, where two lives of a seed are compared"
+)]
 pub enum Act {
     Commit(i64, Commit, Option<&'static str>),
     Claim(i64, WorkerId, u32, Duration, u32, Vec<RunId>),

@@ -121,7 +121,7 @@ pub struct State {
     pub away: i64,
     /// What happened, and how often.
     pub seen: BTreeMap<String, u64>,
-    /// What was done to the store, if it is to be done again.
+    /// What was done to the store, if anybody wants to know.
     pub acts: Option<Vec<Act>>,
     /// How many commits were begun.
     pub commits: u64,
