@@ -118,6 +118,11 @@ impl World {
                 "{run} was acknowledged and is not there"
             );
         }
+        let strangers = std::mem::take(&mut self.sky.state().strangers);
+        assert!(
+            strangers.is_empty(),
+            "only the holder writes: {strangers:?}"
+        );
         let town = self.town.lock().unwrap();
         assert!(town.faults.is_empty(), "{:?}", town.faults);
         let mut receipts = BTreeSet::new();

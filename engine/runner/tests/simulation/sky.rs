@@ -123,6 +123,10 @@ pub struct State {
     pub seen: BTreeMap<String, u64>,
     /// What was done to the store, if anybody wants to know.
     pub acts: Option<Vec<Act>>,
+    /// Who holds which run, by the epoch of the last claim.
+    pub epochs: BTreeMap<RunId, i64>,
+    /// Writes of somebody who holds a run no longer.
+    pub strangers: Vec<String>,
     /// How many commits were begun.
     pub commits: u64,
     /// What befalls which of them.
@@ -170,6 +174,8 @@ impl Sky {
                 away: 0,
                 seen: BTreeMap::new(),
                 acts: None,
+                epochs: BTreeMap::new(),
+                strangers: Vec::new(),
                 commits: 0,
                 strikes: Vec::new(),
                 stores: Vec::new(),
@@ -288,6 +294,23 @@ impl Weather for Air {
                     state.see(&format!("inbox: {kind}"));
                 }
             }
+        }
+        match &did {
+            Did::Claim(.., taken) => {
+                for one in *taken {
+                    state.epochs.insert(one.run.id.clone(), one.run.epoch);
+                }
+            }
+            Did::Commit(commit, Ok(())) => {
+                for op in &commit.ops {
+                    if let Op::Append { epoch, journal, .. } = op
+                        && state.epochs.get(&journal.run).copied().unwrap_or(1) != *epoch
+                    {
+                        state.strangers.push(format!("{epoch}: {journal:?}"));
+                    }
+                }
+            }
+            _ => {}
         }
         if let Some(acts) = &mut state.acts {
             acts.extend(Act::of(at, &did));
